@@ -1,8 +1,8 @@
 /*
  * http.h - one HTTP request and the answer to it, as a handler sees them.
  *
- * A handler runs on the reactor that owns the connection and must not block it. The request, and every
- * text taken from it, lives until the handler returns.
+ * A handler runs on the reactor that owns the connection and must not block it. The request, and
+ * every text taken from it, lives until the handler returns.
  */
 #ifndef COREACTOR_HTTP_H
 #define COREACTOR_HTTP_H
@@ -42,18 +42,21 @@ struct http_text http_request_path(const struct http_request *request);
 /* The query after the first '?', without it; `bytes` is NULL when there is no '?'. */
 struct http_text http_request_query(const struct http_request *request);
 
-/* The value of the first field called `name` (case-insensitive) without the white space around it. */
+/* The value of the first field called `name` (case-insensitive) without the white space around it.
+ */
 struct http_text http_request_header(const struct http_request *request, const char *name);
 
-/* Adds a field to the answer; call it before http_respond(). The framing fields Connection, Content-Length,
- * Date, Server and Transfer-Encoding belong to the library. Both texts are copied. Returns 0, -EINVAL
- * for a name or value that RFC 9110 section 5 does not allow or a field of the library's, -ENOMEM. */
+/* Adds a field to the answer; call it before http_respond(). The framing fields Connection,
+ * Content-Length, Date, Server and Transfer-Encoding belong to the library. Both texts are copied.
+ * Returns 0, -EINVAL for a name or value that RFC 9110 section 5 does not allow or a field of the
+ * library's, -ENOMEM. */
 int http_response_header(struct http_response *response, const char *name, const char *value);
 
-/* Completes the answer with `status` (200 to 599) and a body of `length` bytes, which is copied, and returns
- * `status`. `content_type` may be NULL when there is no body. HEAD, 204 and 304 send no body (RFC 9110
- * section 6.4.1). Returns -EINVAL for a status out of range, -EALREADY when already answered,
- * -ENOMEM; return that value from the handler and the client gets a 500 where that is still possible. */
+/* Completes the answer with `status` (200 to 599) and a body of `length` bytes, which is copied,
+ * and returns `status`. `content_type` may be NULL when there is no body. HEAD, 204 and 304 send no
+ * body (RFC 9110 section 6.4.1). Returns -EINVAL for a status out of range, -EALREADY when already
+ * answered, -ENOMEM; return that value from the handler and the client gets a 500 where that is
+ * still possible. */
 int http_respond(struct http_response *response, int status, const char *content_type,
                  const void *body, size_t length);
 

@@ -61,19 +61,21 @@ int reactor_reregister(struct reactor *reactor, int fd, uint32_t events, reactor
  * the number may be closed and used anew at once. Error: -ENOENT (not registered). */
 int reactor_deregister(struct reactor *reactor, int fd);
 
-/* Runs turns of the loop - wait, descriptors, posted work, timers - until the first of: reactor_stop(),
- * `timeout_ms` milliseconds have passed (negative: no limit; 0: one turn that does not wait), or
- * nothing is registered. The time-out holds under constant traffic too. Posted work alone does not
- * keep the loop running. Signals interrupt nothing (EINTR is handled).
- * Returns an enum reactor_outcome, or a negative errno (-EBUSY: already running). */
+/* Runs turns of the loop - wait, descriptors, posted work, timers - until the first of:
+ * reactor_stop(), `timeout_ms` milliseconds have passed (negative: no limit; 0: one turn that does
+ * not wait), or nothing is registered. The time-out holds under constant traffic too. Posted work
+ * alone does not keep the loop running. Signals interrupt nothing (EINTR is handled). Returns an
+ * enum reactor_outcome, or a negative errno (-EBUSY: already running). */
 int reactor_run(struct reactor *reactor, int timeout_ms);
 
-/* Ends reactor_run() after the callback in progress. Without a run in progress, the next one returns
- * at once. Any thread; also async-signal-safe (signal-safety(7)). */
+/* Ends reactor_run() when the turn in progress is complete, so that no event that was received is
+ * lost. Without a run in progress, the next one returns at once. Any thread; also async-signal-safe
+ * (signal-safety(7)). */
 void reactor_stop(struct reactor *reactor);
 
 /* Runs task(reactor, arg) on the reactor's thread in its next turn, in the order of the posts of
- * each thread. Any thread, as long as the reactor exists. Error: -ENOMEM, and then it will not run. */
+ * each thread. Any thread, as long as the reactor exists. Error: -ENOMEM, and then it will not run.
+ */
 int reactor_post(struct reactor *reactor, reactor_task task, void *arg);
 
 /* The time at which the present turn's events were received: nanoseconds of CLOCK_MONOTONIC
@@ -84,10 +86,11 @@ uint64_t reactor_now(const struct reactor *reactor);
  * and frees it with reactor_timer_free(), which its own task may do too. */
 struct reactor_timer *reactor_timer_new(struct reactor *reactor, reactor_task task, void *arg);
 
-/* Starts the timer, or starts it afresh: it fires once after `delay_ms` milliseconds, never earlier,
- * and then every `period_ms` (0: never again). Timers fire in the order of their deadlines, equal
- * deadlines in the order in which they were started. A repeating timer that could not fire for
- * several periods fires once for all of them. Starting and stopping allocate nothing and cannot fail. */
+/* Starts the timer, or starts it afresh: it fires once after `delay_ms` milliseconds, never
+ * earlier, and then every `period_ms` (0: never again). Timers fire in the order of their
+ * deadlines, equal deadlines in the order in which they were started. A repeating timer that could
+ * not fire for several periods fires once for all of them. Starting and stopping allocate nothing
+ * and cannot fail. */
 void reactor_timer_start(struct reactor_timer *timer, uint32_t delay_ms, uint32_t period_ms);
 
 /* Stops the timer; harmless when it is not started. Its task is not called until the next start. */

@@ -12,17 +12,16 @@ extern "C" {
 
 struct server;
 
-/* How to run. Zero in any member means its default, so `{.size = sizeof(struct server_options)}` is a
- * complete set of options. */
+/* How to run. Zero in any member means its default, so `{.size = sizeof(struct server_options)}` is
+ * a complete set of options. */
 struct server_options {
     size_t size;               /* sizeof(struct server_options): lets the library grow the struct */
     const char *const *listen; /* NULL-terminated "ADDR:PORT" texts; default "127.0.0.1:18470" */
     unsigned threads;          /* reactors; default: the CPUs this process may use */
     unsigned duration_s;       /* drain and stop after so many seconds; default: never */
-    unsigned drain_timeout_s;  /* seconds that a drain may take; default 10 */
+    int drain_timeout_s;       /* seconds that a drain may take; default 10, negative: none */
     unsigned backlog;          /* listen(2) backlog of each listener; default 4096 */
     unsigned max_connections;  /* over all reactors; default: what RLIMIT_NOFILE allows */
-    bool drain_at_once;        /* a drain closes what is open without waiting (drain_timeout_s 0) */
     bool handle_signals;       /* SIGTERM and SIGINT drain while server_run() runs */
     bool announce;             /* print where it listens, and a summary at the end, on stdout */
 };
@@ -35,22 +34,23 @@ const char *coreactor_version(void);
 struct server *server_new(const struct server_options *options);
 
 /* Sets the handler for every request; `arg` is passed to it. It is called on all reactors at the
- * same time, so what `arg` points at must not change or must be synchronised. Before server_run(). */
+ * same time, so what `arg` points at must not change or must be synchronised. Before server_run().
+ */
 void server_handle(struct server *server, http_handler handler, void *arg);
 
-/* Opens the listeners and serves until server_stop(), a signal (if asked for) or the duration ends it,
- * then drains: connections waiting to be accepted are served, requests in flight are finished with
- * `Connection: close`, for at most drain_timeout_s. Blocks; runs the first reactor on the calling
- * thread and the others on an OpenMP team. Returns 0 after a drain; -errno when it could not start,
- * and then server_error() says why. A server runs once. */
+/* Opens the listeners and serves until server_stop(), a signal (if asked for) or the duration ends
+ * it, then drains: connections waiting to be accepted are served, requests in flight are finished
+ * with `Connection: close`, for at most drain_timeout_s. Blocks; runs the first reactor on the
+ * calling thread and the others on an OpenMP team. Returns 0 after a drain; -errno when it could
+ * not start, and then server_error() says why. A server runs once. */
 int server_run(struct server *server);
 
 /* Begins the drain. Any thread, handlers included; once is enough, more does no harm. Called before
  * server_run(), that call returns after its first drain. */
 void server_stop(struct server *server);
 
-/* One line, without a newline, that says why server_run() failed and what to do; "" when it did not.
- * Owned by the server. */
+/* One line, without a newline, that says why server_run() failed and what to do; "" when it did
+ * not. Owned by the server. */
 const char *server_error(const struct server *server);
 
 /* Frees the server, which must not be running. NULL is allowed. */

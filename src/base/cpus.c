@@ -1,0 +1,119 @@
+#include "base/cpus.h"
+
+#include <sched.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+unsigned cpus_of_quota(const char *text)
+{
+    char *end;
+    long long quota_us = strtoll(text, &end, 10);
+    long long period_us = strtoll(end, NULL, 10);
+    if (quota_us <= 0 || period_us <= 0)
+        return 0;
+    long long cpus = (quota_us - 1) / period_us + 1;
+    return cpus < 1 << 20 ? (unsigned)cpus : 0;
+}
+
+static bool read_line(const char *path, char *line, int size)
+{
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return false;
+    bool ok = fgets(line, size, file) != NULL;
+    fclose(file);
+    if (ok)
+        line[strcspn(line, "\n")] = '\0';
+    return ok;
+}
+
+/* Where /proc/self/cgroup says that this process is, for the controller "" (v2) or "cpu" (v1). */
+static bool cgroup_path(const char *controller, char *path, size_t size)
+{
+    FILE *file = fopen("/proc/self/cgroup", "re");
+    if (!file)
+        return false;
+    char line[512];
+    bool found = false;
+    while (!found && fgets(line, sizeof(line), file)) {
+        line[strcspn(line, "\n")] = '\0';
+        char *controllers = strchr(line, ':');
+        char *where = controllers ? strchr(controllers + 1, ':') : NULL;
+        if (!where)
+            continue;
+        *where++ = '\0';
+        controllers++;
+        /* "cpu" and "cpu,cpuacct" are both in use. */
+        size_t length = strlen(controller);
+        found = strncmp(controllers, controller, length) == 0 &&
+                (controllers[length] == '\0' || (length && controllers[length] == ','));
+        if (found)
+            found = snprintf(path, size, "%s", where) < (int)size;
+    }
+    fclose(file);
+    return found;
+}
+
+static unsigned quota_v2(void)
+{
+    char group[256];
+    char path[320];
+    char line[64];
+    if (!cgroup_path("", group, sizeof(group)))
+        return 0;
+    unsigned least = 0;
+    /* A limit may be set on any group above as well; the tightest one counts. */
+    for (;;) {
+        snprintf(path, sizeof(path), "/sys/fs/cgroup%s/cpu.max", group);
+        unsigned cpus = read_line(path, line, sizeof(line)) ? cpus_of_quota(line) : 0;
+        if (cpus && (!least || cpus < least))
+            least = cpus;
+        char *slash = strrchr(group, '/');
+        if (!slash)
+            return least;
+        *slash = '\0';
+    }
+}
+
+static unsigned quota_v1(void)
+{
+    char group[256];
+    char path[320];
+    char quota[32];
+    char period[32];
+    char both[72];
+    if (!cgroup_path("cpu", group, sizeof(group)))
+        return 0;
+    snprintf(path, sizeof(path), "/sys/fs/cgroup/cpu%s/cpu.cfs_quota_us", group);
+    if (!read_line(path, quota, sizeof(quota)))
+        return 0;
+    snprintf(path, sizeof(path), "/sys/fs/cgroup/cpu%s/cpu.cfs_period_us", group);
+    if (!read_line(path, period, sizeof(period)))
+        return 0;
+    snprintf(both, sizeof(both), "%s %s", quota, period);
+    return cpus_of_quota(both);
+}
+
+static unsigned affinity(void)
+{
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof(set), &set) == 0)
+        return (unsigned)CPU_COUNT(&set);
+    /* More CPUs than the set has bits for. */
+    long online = sysconf(_SC_NPROCESSORS_ONLN);
+    return online > 0 ? (unsigned)online : 1;
+}
+
+unsigned cpus_allowed(void)
+{
+    unsigned cpus = affinity();
+    unsigned quota = quota_v2();
+    if (!quota)
+        quota = quota_v1();
+    if (quota && quota < cpus)
+        cpus = quota;
+    return cpus ? cpus : 1;
+}

@@ -1,0 +1,41 @@
+#include "http/date.h"
+
+#include <string.h>
+
+#define NS_PER_SECOND UINT64_C(1000000000)
+
+static void put_digits(char *to, int number, int digits)
+{
+    while (digits--) {
+        to[digits] = (char)('0' + number % 10);
+        number /= 10;
+    }
+}
+
+void http_date_format(char date[HTTP_DATE_LENGTH], time_t seconds)
+{
+    /* strftime() would ask the locale for its names. */
+    static const char days[] = "SunMonTueWedThuFriSat";
+    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    struct tm utc;
+    gmtime_r(&seconds, &utc);
+    memcpy(date, "Ddd, 00 Mmm 0000 00:00:00 GMT", HTTP_DATE_LENGTH);
+    memcpy(date, days + utc.tm_wday * 3, 3);
+    put_digits(date + 5, utc.tm_mday, 2);
+    memcpy(date + 8, months + utc.tm_mon * 3, 3);
+    put_digits(date + 12, utc.tm_year + 1900, 4);
+    put_digits(date + 17, utc.tm_hour, 2);
+    put_digits(date + 20, utc.tm_min, 2);
+    put_digits(date + 23, utc.tm_sec, 2);
+}
+
+void http_date_renew(struct http_date *date, uint64_t now_ns)
+{
+    static const char fields[] = "Server: coreactor\r\nDate: ";
+    struct timespec wall;
+    clock_gettime(CLOCK_REALTIME, &wall);
+    memcpy(date->common, fields, sizeof(fields) - 1);
+    http_date_format(date->common + sizeof(fields) - 1, wall.tv_sec);
+    memcpy(date->common + HTTP_COMMON_LENGTH - 2, "\r\n", 2);
+    date->expires_ns = now_ns + NS_PER_SECOND - (uint64_t)wall.tv_nsec;
+}

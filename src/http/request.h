@@ -1,0 +1,47 @@
+/*
+ * request.h - a parsed request head: places in the bytes it was parsed from.
+ */
+#ifndef HTTP_REQUEST_H
+#define HTTP_REQUEST_H
+
+#include <coreactor/http.h>
+
+#include <stdint.h>
+
+enum { HTTP_FIELDS_MAX = 100 };
+
+/* Offsets from http_request.head; 16 bits hold them because a head has at most HTTP_HEAD_MAX bytes.
+ */
+struct http_span {
+    uint16_t at;
+    uint16_t length;
+};
+
+struct http_field {
+    struct http_span name;
+    struct http_span value; /* without the white space around it */
+};
+
+struct http_request {
+    const char *head; /* not owned */
+    uint64_t content_length;
+    struct http_span method;
+    struct http_span target;
+    struct http_span path; /* of the target, with its query; empty for a "http://host" target */
+    uint8_t version_minor; /* of HTTP/1.x as far as we know it: 0 or 1 */
+    bool keep_alive;       /* the client allows another request on this connection */
+    bool expects_continue; /* Expect: 100-continue */
+    uint16_t field_count;
+    struct http_field fields[HTTP_FIELDS_MAX];
+};
+
+static inline struct http_text http_request_text(const struct http_request *request,
+                                                 struct http_span span)
+{
+    return (struct http_text){request->head + span.at, span.length};
+}
+
+/* Whether `text` is `lower`, which is in lower case, regardless of its own case (ASCII only). */
+bool http_text_is(struct http_text text, const char *lower);
+
+#endif

@@ -1,0 +1,392 @@
+/*
+ * A connection holds no buffer while it is idle: bytes are read into the worker's buffer and
+ * answers collected in the worker's, and only what cannot be dealt with at once is kept aside - the
+ * beginning of a request in `in`, what the socket did not take in `out`.
+ *
+ * It asks for EPOLLIN for its whole life, except while `out` waits for EPOLLOUT: a client that does
+ * not read its answers is not read from either.
+ */
+#include "net/connection.h"
+
+#include "http/response.h"
+#include "net/worker.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+enum {
+    SPARES_MAX = 1024,
+    OUT_KEEP = 4 * SEND_BATCH, /* a larger buffer is given back after a large answer */
+    LINGER_MS = 2000,
+    LINGER_READS = 16, /* per turn */
+};
+
+enum state {
+    READING,   /* for requests, or for the rest of a body */
+    WRITING,   /* waiting until the socket takes `out` */
+    LINGERING, /* all is sent and the end announced; reading until the client closes too */
+    BROKEN,    /* to be closed by whoever is in charge of the event */
+};
+
+struct connection {
+    struct worker *worker;
+    struct connection *next;
+    struct connection *previous;
+    int fd;
+    enum state state;
+    bool closing; /* nothing more will be answered */
+    bool linger;  /* the client may still be sending: see finish() */
+    uint32_t in_length;
+    char *in; /* received and not yet parsed; owned; NULL when there is none */
+    char *out;
+    size_t out_at;
+    size_t out_length;
+    uint64_t body_left; /* bytes of the last request's body that are to be discarded */
+    uint64_t opened_ns;
+    struct reactor_timer timer;
+};
+
+/* --- life --- */
+
+static void on_event(struct reactor *reactor, int fd, uint32_t events, void *arg);
+
+static void on_linger_timeout(struct reactor *reactor, void *arg)
+{
+    (void)reactor;
+    connection_close(arg);
+}
+
+static struct connection *take_spare(struct worker *worker)
+{
+    struct connection *connection = worker->spare;
+    if (!connection)
+        return malloc(sizeof(*connection));
+    worker->spare = connection->next;
+    worker->spare_count--;
+    return connection;
+}
+
+static void give_back(struct worker *worker, struct connection *connection)
+{
+    if (worker->spare_count == SPARES_MAX) {
+        free(connection);
+        return;
+    }
+    connection->next = worker->spare;
+    worker->spare = connection;
+    worker->spare_count++;
+}
+
+void connection_free_spares(struct worker *worker)
+{
+    while (worker->spare)
+        free(take_spare(worker));
+}
+
+void connection_open(struct worker *worker, int fd)
+{
+    struct connection *connection = take_spare(worker);
+    if (!connection || reactor_register(worker->reactor, fd, EPOLLIN, on_event, connection) != 0) {
+        free(connection);
+        close(fd);
+        worker_release_connection(worker);
+        return;
+    }
+    *connection = (struct connection){.worker = worker,
+                                      .next = worker->connections,
+                                      .fd = fd,
+                                      .state = READING,
+                                      .opened_ns = reactor_now(worker->reactor)};
+    if (connection->next)
+        connection->next->previous = connection;
+    worker->connections = connection;
+    worker->accepted_total++;
+    reactor_timer_init(&connection->timer, worker->reactor, on_linger_timeout, connection);
+}
+
+void connection_close(struct connection *connection)
+{
+    struct worker *worker = connection->worker;
+    if (connection->previous)
+        connection->previous->next = connection->next;
+    else
+        worker->connections = connection->next;
+    if (connection->next)
+        connection->next->previous = connection->previous;
+    reactor_timer_stop(&connection->timer);
+    reactor_deregister(worker->reactor, connection->fd);
+    close(connection->fd);
+    free(connection->in);
+    free(connection->out);
+    give_back(worker, connection);
+    worker_connection_gone(worker);
+}
+
+struct connection *connection_next(const struct connection *connection)
+{
+    return connection->next;
+}
+
+bool connection_is_idle(const struct connection *connection)
+{
+    return connection->state == READING && !connection->in_length && !connection->body_left;
+}
+
+bool connection_is_busy(const struct connection *connection)
+{
+    return connection->state == WRITING ||
+           (connection->state == READING && !connection_is_idle(connection));
+}
+
+uint64_t connection_opened_ns(const struct connection *connection)
+{
+    return connection->opened_ns;
+}
+
+static void watch(struct connection *connection, uint32_t events)
+{
+    if (reactor_reregister(connection->worker->reactor, connection->fd, events, on_event,
+                           connection) != 0)
+        connection->state = BROKEN;
+}
+
+/* --- sending --- */
+
+/* Sends until the socket takes no more. Returns the bytes sent, or -1 when the connection is
+ * broken. */
+static ssize_t send_some(struct connection *connection, const char *bytes, size_t length)
+{
+    size_t sent = 0;
+    while (sent < length) {
+        ssize_t count = send(connection->fd, bytes + sent, length - sent, MSG_NOSIGNAL);
+        if (count >= 0)
+            sent += (size_t)count;
+        else if (errno == EAGAIN)
+            break;
+        else if (errno != EINTR)
+            return -1;
+    }
+    return (ssize_t)sent;
+}
+
+/* Keeps what the socket did not take, and waits until it does. */
+static void keep_output(struct connection *connection, const char *bytes, size_t length)
+{
+    connection->out = malloc(length);
+    if (!connection->out) {
+        connection->state = BROKEN;
+        return;
+    }
+    memcpy(connection->out, bytes, length);
+    connection->out_at = 0;
+    connection->out_length = length;
+    connection->state = WRITING;
+    watch(connection, EPOLLOUT);
+}
+
+/* Sends the worker's collected answers. */
+static void flush(struct connection *connection)
+{
+    struct buffer *out = &connection->worker->out;
+    ssize_t sent = send_some(connection, out->bytes, out->length);
+    if (sent < 0)
+        connection->state = BROKEN;
+    else if ((size_t)sent < out->length)
+        keep_output(connection, out->bytes + sent, out->length - (size_t)sent);
+    out->length = 0;
+    if (out->capacity > OUT_KEEP)
+        buffer_free(out);
+}
+
+/* --- one request, a straight line --- */
+
+/* Answers one parsed request. `more` says whether bytes of the client follow it already. */
+static void answer(struct connection *connection, const struct http_request *request, bool more)
+{
+    struct worker *worker = connection->worker;
+    const struct service *service = worker->service;
+    /* A client that waits for 100 Continue gets its final answer instead, and then it is unknowable
+     * whether the body follows (RFC 9110 section 10.1.1). */
+    bool body_unsure = request->expects_continue && request->content_length;
+    struct http_response response = {
+        .out = &worker->out,
+        .fields = &worker->fields,
+        .date = &worker->date,
+        .head_only = http_request_method_is(request, "HEAD"),
+        .close = !request->keep_alive || body_unsure || (worker->draining && !more),
+        .say_keep_alive = request->version_minor == 0,
+    };
+    http_response_begin(&response);
+    int returned = service->handler(request, &response, service->handler_arg);
+    if (!http_response_finish(&response, returned)) {
+        connection->state = BROKEN;
+        return;
+    }
+    worker->answered_total++;
+    connection->body_left = request->content_length;
+    connection->closing = response.close;
+    connection->linger = more || connection->body_left || worker->draining;
+}
+
+/* Answers what cannot be parsed, and with it ends the conversation. */
+static void refuse(struct connection *connection, int status, const char *bytes, size_t length)
+{
+    struct worker *worker = connection->worker;
+    struct http_response response = {
+        .out = &worker->out,
+        .fields = &worker->fields,
+        .date = &worker->date,
+        .head_only = length >= 5 && memcmp(bytes, "HEAD ", 5) == 0,
+        .close = true,
+    };
+    http_response_begin(&response);
+    if (!http_response_finish(&response, status))
+        connection->state = BROKEN;
+    worker->answered_total++;
+    connection->closing = true;
+    connection->linger = true;
+}
+
+static size_t skip_body(struct connection *connection, size_t available)
+{
+    size_t skipped = available < connection->body_left ? available : (size_t)connection->body_left;
+    connection->body_left -= skipped;
+    return skipped;
+}
+
+/* Parses and answers every complete request in `bytes`, then sends all the answers at once.
+ * `full` says that the socket may hold more than was read. Returns the bytes that are done with. */
+static size_t converse(struct connection *connection, const char *bytes, size_t length, bool full)
+{
+    struct worker *worker = connection->worker;
+    const struct http_limits *limits = &worker->service->limits;
+    struct http_request request;
+    size_t at = 0;
+    http_date_update(&worker->date, reactor_now(worker->reactor));
+    while (at < length && connection->state == READING && !connection->closing) {
+        if (connection->body_left) {
+            at += skip_body(connection, length - at);
+            continue;
+        }
+        int head = http_parse_request(bytes + at, length - at, limits, &request);
+        if (head == 0)
+            break;
+        if (head < 0) {
+            refuse(connection, -head, bytes + at, length - at);
+            break;
+        }
+        at += (size_t)head;
+        answer(connection, &request, at < length || full);
+        if (worker->out.length >= SEND_BATCH)
+            flush(connection);
+    }
+    if (connection->state == READING && worker->out.length)
+        flush(connection);
+    worker->out.length = 0; /* of a broken connection */
+    return at;
+}
+
+/* --- what is left after it --- */
+
+/* Keeps input that is not dealt with; `bytes` may lie in what is kept already. */
+static void keep_input(struct connection *connection, const char *bytes, size_t length)
+{
+    char *kept = NULL;
+    if (length) {
+        kept = malloc(length);
+        if (kept)
+            memcpy(kept, bytes, length);
+        else
+            connection->state = BROKEN;
+    }
+    free(connection->in);
+    connection->in = kept;
+    connection->in_length = kept ? (uint32_t)length : 0;
+}
+
+/* The last answer is sent. Closing while the client is still sending would make the kernel answer
+ * with a reset, which can overtake the answer: announce the end, and read until the client has seen
+ * it. */
+static void finish(struct connection *connection)
+{
+    if (!connection->linger || shutdown(connection->fd, SHUT_WR) < 0) {
+        connection->state = BROKEN;
+        return;
+    }
+    keep_input(connection, NULL, 0);
+    connection->state = LINGERING;
+    reactor_timer_start(&connection->timer, LINGER_MS, 0);
+}
+
+/* Serves `bytes` and leaves the connection in a state to wait in. */
+static void proceed(struct connection *connection, const char *bytes, size_t length, bool full)
+{
+    size_t done = converse(connection, bytes, length, full);
+    if (connection->state == READING && connection->closing)
+        finish(connection);
+    else if (connection->state != BROKEN && (done < length || connection->in))
+        keep_input(connection, bytes + done, length - done);
+}
+
+/* --- events --- */
+
+static void on_readable(struct connection *connection)
+{
+    char *in = connection->worker->in;
+    size_t kept = connection->in_length;
+    if (kept)
+        memcpy(in, connection->in, kept);
+    ssize_t count = recv(connection->fd, in + kept, READ_MAX - kept, 0);
+    if (count > 0)
+        proceed(connection, in, kept + (size_t)count, (size_t)count == READ_MAX - kept);
+    else if (count == 0 || (errno != EAGAIN && errno != EINTR))
+        connection->state = BROKEN;
+}
+
+static void on_writable(struct connection *connection)
+{
+    ssize_t sent = send_some(connection, connection->out + connection->out_at,
+                             connection->out_length - connection->out_at);
+    if (sent < 0) {
+        connection->state = BROKEN;
+        return;
+    }
+    connection->out_at += (size_t)sent;
+    if (connection->out_at < connection->out_length)
+        return;
+    free(connection->out);
+    connection->out = NULL;
+    connection->state = READING;
+    /* Requests that came with the ones whose answers were stuck. */
+    proceed(connection, connection->in, connection->in_length, true);
+    if (connection->state == READING || connection->state == LINGERING)
+        watch(connection, EPOLLIN);
+}
+
+static void on_lingering(struct connection *connection)
+{
+    for (int i = 0; i < LINGER_READS; i++) {
+        ssize_t count = recv(connection->fd, connection->worker->in, READ_MAX, 0);
+        if (count > 0 || (count < 0 && errno == EINTR))
+            continue;
+        if (count == 0 || errno != EAGAIN)
+            connection->state = BROKEN;
+        return;
+    }
+}
+
+static void on_event(struct reactor *reactor, int fd, uint32_t events, void *arg)
+{
+    (void)reactor, (void)fd, (void)events;
+    struct connection *connection = arg;
+    if (connection->state == READING)
+        on_readable(connection);
+    else if (connection->state == WRITING)
+        on_writable(connection);
+    else
+        on_lingering(connection);
+    if (connection->state == BROKEN)
+        connection_close(connection);
+}

@@ -1,0 +1,81 @@
+/*
+ * worker.h - one reactor's share of a server: its listeners, its connections and what they use in
+ * turn.
+ *
+ * Everything here belongs to the reactor's thread, except what `service` points at.
+ */
+#ifndef NET_WORKER_H
+#define NET_WORKER_H
+
+#include "base/buffer.h"
+#include "http/date.h"
+#include "http/parser.h"
+#include "net/listener.h"
+
+#include <stdalign.h>
+#include <stdatomic.h>
+
+enum {
+    CACHE_LINE = 64,
+    READ_MAX = 32768,     /* bytes read at once; more than a head may have */
+    SEND_BATCH = 65536,   /* answers that are collected before they are sent */
+    DRAIN_GRACE_MS = 500, /* how long a drain waits for what clients have already begun to send */
+};
+
+/* What all workers share: constant while they run, but for the count. */
+struct service {
+    http_handler handler;
+    void *handler_arg;
+    struct http_limits limits;
+    unsigned max_connections;
+    unsigned drain_timeout_ms;
+    alignas(CACHE_LINE) atomic_uint connections; /* over all workers; touched on accept and close */
+};
+
+struct connection;
+
+struct worker {
+    alignas(CACHE_LINE) struct reactor *reactor; /* not owned */
+    struct service *service;
+    struct listener *listeners;
+    unsigned listener_count;
+    struct connection *connections; /* all that are open */
+    struct connection *spare;       /* closed ones, kept for the next clients */
+    unsigned spare_count;
+    char *in;             /* READ_MAX bytes for whichever connection is read */
+    struct buffer out;    /* the answers of the connection being served; empty between events */
+    struct buffer fields; /* of the answer being made */
+    struct http_date date;
+    uint64_t next_warning_ns;
+    bool draining;
+    uint64_t drain_began_ns;
+    struct reactor_timer drain_tick;
+    uint64_t accepted_total; /* connections */
+    uint64_t answered_total; /* requests */
+    uint64_t aborted_total;  /* connections that the drain's deadline cut off amid a request */
+};
+
+/* Prepares a worker, without listeners but with room for `listeners_max`. 0 or -ENOMEM. */
+int worker_init(struct worker *worker, struct reactor *reactor, struct service *service,
+                unsigned listeners_max);
+
+/* Begins to accept from the listening socket `fd`, which the worker owns from now on. 0 or -errno.
+ */
+int worker_listen(struct worker *worker, int fd);
+
+/* Closes what is open and frees what the worker holds. */
+void worker_fini(struct worker *worker);
+
+/* Stops accepting without losing what has arrived, answers with `Connection: close` from now on,
+ * and stops the reactor once no connection is left, or when drain_timeout_ms is over. A
+ * reactor_task. */
+void worker_drain(struct reactor *reactor, void *arg);
+
+/* Counts a connection against max_connections; false when there is no room. */
+bool worker_reserve_connection(struct worker *worker);
+void worker_release_connection(struct worker *worker);
+
+/* Called when a connection has gone: accepting may go on, a drain may be complete. */
+void worker_connection_gone(struct worker *worker);
+
+#endif

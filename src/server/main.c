@@ -1,0 +1,72 @@
+#include "base/log.h"
+#include "handlers/page.h"
+#include "http/parser.h"
+#include "server/options.h"
+
+#include <glib.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+enum { EXIT_USAGE = 2 };
+
+/* Connections cost a descriptor each, so take as many as we may. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+static void print_version(void)
+{
+    printf("coreactor %s\n", coreactor_version());
+    printf("compiler: %s\n", COREACTOR_COMPILER);
+    printf("build: %s%s%s\n", COREACTOR_BUILD_TYPE, COREACTOR_SANITIZERS[0] ? ", sanitizers " : "",
+           COREACTOR_SANITIZERS);
+    printf("features: openmp %d, glib %d.%d.%d, byte scanner %s\n", _OPENMP, GLIB_MAJOR_VERSION,
+           GLIB_MINOR_VERSION, GLIB_MICRO_VERSION, http_parser_scanner());
+}
+
+static int serve(const struct options *options)
+{
+    struct server_options server_options = options->server;
+    server_options.handle_signals = true;
+    struct server *server = server_new(&server_options);
+    if (!server) {
+        g_critical("out of memory");
+        return EXIT_FAILURE;
+    }
+    server_handle(server, page_handler, NULL);
+    int error = server_run(server);
+    if (error)
+        g_critical("%s", server_error(server));
+    server_free(server);
+    return error ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
+    struct options options;
+    char *message;
+    int status = EXIT_SUCCESS;
+    log_to_stderr();
+    g_set_prgname("coreactor");
+    signal(SIGPIPE, SIG_IGN);
+    raise_descriptor_limit();
+    if (!options_parse(&options, argc, argv, &message)) {
+        g_critical("%s; see coreactor --help", message);
+        g_free(message);
+        status = EXIT_USAGE;
+    } else if (options.help) {
+        options_write_help(stdout);
+    } else if (options.version) {
+        print_version();
+    } else {
+        status = serve(&options);
+    }
+    options_free(&options);
+    return status;
+}
