@@ -60,6 +60,12 @@ int http_response_header(struct http_response *response, const char *name, const
 int http_respond(struct http_response *response, int status, const char *content_type,
                  const void *body, size_t length);
 
+/* http_respond() for an answer that is always the same: while the server runs, the same
+ * `content_type` and `body` pointers must always point at the same bytes. The library may keep the
+ * answer it made from them and send it again without making it anew. */
+int http_respond_constant(struct http_response *response, int status, const char *content_type,
+                          const void *body, size_t length);
+
 #ifdef __cplusplus
 }
 #endif

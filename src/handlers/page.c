@@ -10,5 +10,5 @@ int page_handler(const struct http_request *request, struct http_response *respo
         http_response_header(response, "Allow", "GET, HEAD");
         return 405;
     }
-    return http_respond(response, 200, "text/html; charset=utf-8", page, sizeof(page) - 1);
+    return http_respond_constant(response, 200, "text/html; charset=utf-8", page, sizeof(page) - 1);
 }

@@ -31,11 +31,12 @@ void http_date_format(char date[HTTP_DATE_LENGTH], time_t seconds)
 
 void http_date_renew(struct http_date *date, uint64_t now_ns)
 {
-    static const char fields[] = "Server: coreactor\r\nDate: ";
+    static const char begin[] = "HTTP/1.1 200 OK\r\nServer: coreactor\r\nDate: ";
+    char *end = date->ok_and_common + sizeof(date->ok_and_common);
     struct timespec wall;
     clock_gettime(CLOCK_REALTIME, &wall);
-    memcpy(date->common, fields, sizeof(fields) - 1);
-    http_date_format(date->common + sizeof(fields) - 1, wall.tv_sec);
-    memcpy(date->common + HTTP_COMMON_LENGTH - 2, "\r\n", 2);
+    memcpy(date->ok_and_common, begin, sizeof(begin) - 1);
+    http_date_format(end - 2 - HTTP_DATE_LENGTH, wall.tv_sec);
+    memcpy(end - 2, "\r\n", 2);
     date->expires_ns = now_ns + NS_PER_SECOND - (uint64_t)wall.tv_nsec;
 }

@@ -1,11 +1,12 @@
 /*
- * The second pass: scan.c has found the end of the head and proved its lines well-formed, so every
- * search below ends inside it without looking at lengths.
+ * The second pass: scan.c has found the end of the head and marked its bytes, so every search below
+ * ends inside the head without looking at lengths.
  */
 #include "http/parser.h"
 
 #include "http/scan.h"
 
+#include <ctype.h>
 #include <string.h>
 
 const struct http_limits http_limits_default = {
@@ -33,18 +34,29 @@ struct parse {
     struct framing framing;
 };
 
-/* The place of the first set bit at or after `from`. There is one: a head ends in CRLF, and CR is
- * marked in every mask. */
-static inline size_t next_mark(const uint64_t *mask, size_t from)
+enum {
+    METHOD_MAX = 54, /* bytes; the longest registered method has 17 */
+    LINE_FRAME = METHOD_MAX + sizeof("  HTTP/1.1") - 1, /* of a request line beside its target */
+};
+
+/* The place of the first set bit at or after `from` in one kind of mark. There is one: the head
+ * ends in a CR, which has a mark of either kind, and an LF. */
+#define NEXT_MARK(scan, kind, from)                                                              \
+    next_mark(&(scan)->words[(from) / 64], offsetof(struct http_marks, kind) / sizeof(uint64_t), \
+              from)
+
+static inline size_t next_mark(const struct http_marks *marks, size_t kind, size_t from)
 {
-    size_t word = from / 64;
-    uint64_t bits = mask[word] >> from % 64;
+    const uint64_t *word = (const uint64_t *)marks + kind;
+    uint64_t bits = *word >> from % 64;
     if (bits)
         return from + (size_t)__builtin_ctzll(bits);
-    do
-        bits = mask[++word];
-    while (!bits);
-    return word * 64 + (size_t)__builtin_ctzll(bits);
+    from -= from % 64;
+    do {
+        word += sizeof(*marks) / sizeof(*word);
+        from += 64;
+    } while (!*word);
+    return from + (size_t)__builtin_ctzll(*word);
 }
 
 static inline struct http_span span(size_t from, size_t to)
@@ -52,57 +64,77 @@ static inline struct http_span span(size_t from, size_t to)
     return (struct http_span){(uint16_t)from, (uint16_t)(to - from)};
 }
 
+/* Whether `length` bytes are `lower`, which is in lower case and of letters and hyphens only. Word
+ * by word, because this is asked of every field: setting bit 5 makes a letter lower-case, and turns
+ * no other byte that scan.c lets through into a letter or a hyphen. `length` is a constant of at
+ * least 4. */
+static inline bool equals_lower(const char *bytes, const char *lower, size_t length)
+{
+    const size_t word = length < 8 ? 4 : 8;
+    for (size_t at = 0; at < length; at += word) {
+        size_t from = at + word <= length ? at : length - word; /* the last one may overlap */
+        uint64_t a = 0;
+        uint64_t b = 0;
+        memcpy(&a, bytes + from, word);
+        memcpy(&b, lower + from, word);
+        if ((a | (UINT64_C(0x2020202020202020) >> (64 - 8 * word))) != b)
+            return false;
+    }
+    return true;
+}
+
+#define EQUALS_LOWER(bytes, lower) equals_lower(bytes, lower, sizeof(lower) - 1)
+
+/* SP or HTAB: inside a line there is no other control character (but one that is_space() need not
+ * tell apart from white space, because its line is refused: see http_scan_function). */
 static inline bool is_space(char byte)
 {
-    return byte == ' ' || byte == '\t';
+    return (unsigned char)byte <= ' ';
 }
 
 /* --- host (RFC 9110 section 7.2, RFC 3986 section 3.2) --- */
 
-static bool is_host_byte(unsigned char byte)
+/* unreserved, sub-delims and '%' */
+static inline bool is_host_byte(char byte)
 {
-    /* unreserved, sub-delims and '%': four words of 64 characters each */
-    static const uint64_t allowed[4] = {0x2bff7ff200000000, 0x47fffffe87fffffe, 0, 0};
-    return allowed[byte / 64] >> byte % 64 & 1;
+    static const bool allowed[256] = {
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+        0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 1, 1, 1, 1,
+        1, 1, 1, 1, 1, 1, 0, 1, 0, 1, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+        1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 1, 0, 1, 1, 1, 1, 1, 1, 1,
+        1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 1, 0,
+    };
+    return allowed[(unsigned char)byte];
 }
 
-static bool is_port(const char *bytes, size_t length)
+/* Where the "[...]" that starts at `from` ends, or `from`. What is inside is for a resolver to
+ * judge. */
+static size_t ip_literal_end(const char *bytes, size_t from)
 {
-    for (size_t i = 0; i < length; i++) {
-        if (bytes[i] < '0' || bytes[i] > '9')
-            return false;
-    }
-    return length <= 5;
+    size_t end = from + 1;
+    while (is_host_byte(bytes[end]) || bytes[end] == ':')
+        end++;
+    return bytes[end] == ']' && end > from + 1 ? end + 1 : from;
 }
 
-/* The length of "[...]" at the start of `bytes`, or 0. What is inside is for the resolver to judge.
- */
-static size_t ip_literal_length(const char *bytes, size_t length)
+/* uri-host [ ":" port ], or nothing at all. No byte of these is white space or a control character,
+ * which one of follows, so the loops end. */
+static bool is_host(const char *bytes, size_t from, size_t to)
 {
-    for (size_t i = 1; i < length; i++) {
-        if (bytes[i] == ']')
-            return i > 1 ? i + 1 : 0;
-        if (!is_host_byte((unsigned char)bytes[i]) && bytes[i] != ':')
-            return 0;
-    }
-    return 0;
-}
-
-/* uri-host [ ":" port ], or nothing at all */
-static bool is_host(const char *bytes, size_t length)
-{
-    size_t at = 0;
-    if (length && bytes[0] == '[') {
-        at = ip_literal_length(bytes, length);
-        if (!at)
-            return false;
-    } else {
-        while (at < length && is_host_byte((unsigned char)bytes[at]))
-            at++;
-    }
-    if (at == length)
+    size_t end = from;
+    if (bytes[from] == '[')
+        end = ip_literal_end(bytes, from);
+    else
+        while (is_host_byte(bytes[end]))
+            end++;
+    if (end == to)
         return true;
-    return at && bytes[at] == ':' && is_port(bytes + at + 1, length - at - 1);
+    if (end == from || bytes[end] != ':')
+        return false;
+    size_t port = ++end;
+    while (bytes[end] >= '0' && bytes[end] <= '9')
+        end++;
+    return end == to && end - port <= 5;
 }
 
 /* --- the request line (RFC 9112 section 3) --- */
@@ -128,7 +160,7 @@ static int parse_absolute_form(struct parse *parse, size_t from, size_t to)
     size_t end = host;
     while (end < length && target[end] != '/' && target[end] != '?')
         end++;
-    if (end == host || !is_host(target + host, end - host))
+    if (end == host || !is_host(parse->bytes, from + host, from + end))
         return -400;
     parse->request->path = span(from + end, to);
     return 0;
@@ -142,11 +174,11 @@ static int parse_target(struct parse *parse, size_t from, size_t to)
         return -414;
     request->path = request->target;
     if (parse->bytes[from] == '/')
-        return http_request_method_is(request, "CONNECT") ? -400 : 0;
+        return http_method_is(request, "CONNECT") ? -400 : 0;
     if (parse->bytes[from] == '*' && to - from == 1)
-        return http_request_method_is(request, "OPTIONS") ? 0 : -400;
-    if (http_request_method_is(request, "CONNECT"))
-        return is_host(parse->bytes + from, to - from) ? 0 : -400;
+        return http_method_is(request, "OPTIONS") ? 0 : -400;
+    if (http_method_is(request, "CONNECT"))
+        return is_host(parse->bytes, from, to) ? 0 : -400;
     return parse_absolute_form(parse, from, to);
 }
 
@@ -154,6 +186,9 @@ static int parse_target(struct parse *parse, size_t from, size_t to)
 static int parse_version(struct parse *parse, size_t from, size_t to)
 {
     const char *version = parse->bytes + from;
+    parse->request->version_minor = 1;
+    if (to - from == strlen("HTTP/1.1") && memcmp(version, "HTTP/1.1", 8) == 0)
+        return 0;
     if (to - from != strlen("HTTP/1.1") || memcmp(version, "HTTP/", 5) != 0 || version[6] != '.')
         return -400;
     unsigned major = (unsigned)version[5] - '0';
@@ -165,19 +200,29 @@ static int parse_version(struct parse *parse, size_t from, size_t to)
     return major == 1 ? 0 : -505;
 }
 
-/* Returns where the fields start, or the error. */
-static int parse_request_line(struct parse *parse, size_t from)
+/* VCHAR without '#', which would begin a fragment: what of a target clients send to servers. */
+static inline bool is_target_byte(char byte)
 {
-    const struct http_scan *scan = parse->scan;
-    size_t method_end = next_mark(scan->not_token, from);
-    if (method_end == from || parse->bytes[method_end] != ' ')
+    return byte > ' ' && byte < 0x7f && byte != '#';
+}
+
+/* Returns where the fields start, or the error. */
+static int parse_request_line(struct parse *parse)
+{
+    const char *bytes = parse->bytes;
+    size_t method_end = NEXT_MARK(parse->scan, not_token, 0);
+    if (method_end == 0 || bytes[method_end] != ' ')
         return -400;
-    parse->request->method = span(from, method_end);
+    parse->request->method = span(0, method_end);
     size_t target = method_end + 1;
-    size_t target_end = next_mark(scan->not_target, target);
-    if (target_end == target || parse->bytes[target_end] != ' ')
+    size_t target_end = target;
+    while (is_target_byte(bytes[target_end]))
+        target_end++;
+    if (target_end == target || bytes[target_end] != ' ')
         return -400;
-    size_t line_end = next_mark(scan->line_end, target_end);
+    size_t line_end = NEXT_MARK(parse->scan, cr, target_end);
+    if (bytes[line_end + 1] != '\n')
+        return -400;
     int error = parse_version(parse, target_end + 1, line_end);
     if (!error)
         error = parse_target(parse, target, target_end);
@@ -203,7 +248,7 @@ static int parse_content_length(struct parse *parse, struct http_text value)
 }
 
 /* Looks for "close" and "keep-alive" in a list (RFC 9110 section 7.6.1). */
-static int parse_connection(struct parse *parse, struct http_text value)
+static int parse_connection_list(struct parse *parse, struct http_text value)
 {
     size_t at = 0;
     while (at < value.length) {
@@ -221,6 +266,14 @@ static int parse_connection(struct parse *parse, struct http_text value)
         else if (http_text_is(option, "keep-alive"))
             parse->framing.keep_alive = true;
     }
+    return 0;
+}
+
+static inline int parse_connection(struct parse *parse, struct http_text value)
+{
+    if (value.length != 10 || !EQUALS_LOWER(value.bytes, "keep-alive"))
+        return parse_connection_list(parse, value);
+    parse->framing.keep_alive = true;
     return 0;
 }
 
@@ -242,54 +295,65 @@ static int parse_expect(struct parse *parse, struct http_text value)
 static int parse_host(struct parse *parse, struct http_text value)
 {
     parse->framing.hosts++;
-    return is_host(value.bytes, value.length) ? 0 : -400;
+    size_t from = (size_t)(value.bytes - parse->bytes);
+    return is_host(parse->bytes, from, from + value.length) ? 0 : -400;
 }
 
 /* Looks closer at the fields that concern framing and connection; told apart by length first,
  * because most fields are none of these. */
-static inline int parse_known_field(struct parse *parse, struct http_text name,
+static inline int parse_known_field(struct parse *parse, const char *name, size_t length,
                                     struct http_text value)
 {
-    switch (name.length) {
+    switch (length) {
     case 4:
-        return http_text_is(name, "host") ? parse_host(parse, value) : 0;
+        return EQUALS_LOWER(name, "host") ? parse_host(parse, value) : 0;
     case 6:
-        return http_text_is(name, "expect") ? parse_expect(parse, value) : 0;
+        return EQUALS_LOWER(name, "expect") ? parse_expect(parse, value) : 0;
     case 10:
-        return http_text_is(name, "connection") ? parse_connection(parse, value) : 0;
+        return EQUALS_LOWER(name, "connection") ? parse_connection(parse, value) : 0;
     case 14:
-        return http_text_is(name, "content-length") ? parse_content_length(parse, value) : 0;
+        return EQUALS_LOWER(name, "content-length") ? parse_content_length(parse, value) : 0;
     case 17:
-        return http_text_is(name, "transfer-encoding") ? parse_transfer_encoding(parse, value) : 0;
+        return EQUALS_LOWER(name, "transfer-encoding") ? parse_transfer_encoding(parse, value) : 0;
     default:
         return 0;
     }
 }
 
-/* One field line; returns where the next starts, or the error. A folded line (obs-fold) and a space
- * before the colon fail here, because a space is no token. */
-static inline int parse_field(struct parse *parse, size_t from)
+/* The field lines from `at` to the empty line: 0, or the error. A folded line (obs-fold) and a
+ * space before the colon fail here, because a space is no token. */
+static int parse_fields(struct parse *parse, size_t at)
 {
     const char *bytes = parse->bytes;
-    struct http_request *request = parse->request;
-    size_t name_end = next_mark(parse->scan->not_token, from);
-    if (name_end == from || bytes[name_end] != ':')
-        return -400;
-    if (request->field_count == parse->limits->field_count)
-        return -431;
-    size_t value = name_end + 1;
-    size_t line_end = next_mark(parse->scan->line_end, value);
-    size_t value_end = line_end;
-    while (is_space(bytes[value]))
-        value++;
-    while (value_end > value && is_space(bytes[value_end - 1]))
-        value_end--;
-    struct http_field *field = &request->fields[request->field_count++];
-    field->name = span(from, name_end);
-    field->value = span(value, value_end);
-    int error = parse_known_field(parse, http_request_text(request, field->name),
-                                  http_request_text(request, field->value));
-    return error ? error : (int)line_end + 2;
+    const struct http_scan *scan = parse->scan;
+    struct http_field *field = parse->request->fields;
+    const struct http_field *end = field + parse->limits->field_count;
+    while (bytes[at] != '\r') {
+        size_t name_end = NEXT_MARK(scan, not_token, at);
+        if (name_end == at || bytes[name_end] != ':')
+            return -400;
+        if (field == end)
+            return -431;
+        size_t value = name_end + 1;
+        size_t line_end = NEXT_MARK(scan, cr, value);
+        size_t value_end = line_end;
+        while (value < line_end && is_space(bytes[value]))
+            value++;
+        while (value_end > value && is_space(bytes[value_end - 1]))
+            value_end--;
+        if (bytes[line_end + 1] != '\n')
+            return -400;
+        field->name = span(at, name_end);
+        field->value = span(value, value_end);
+        field++;
+        int error = parse_known_field(parse, bytes + at, name_end - at,
+                                      (struct http_text){bytes + value, value_end - value});
+        if (error)
+            return error;
+        at = line_end + 2;
+    }
+    parse->request->field_count = (uint16_t)(field - parse->request->fields);
+    return bytes[at + 1] == '\n' ? 0 : -400;
 }
 
 /* What the fields say together. The order is that of the damage: ambiguity first. */
@@ -314,29 +378,25 @@ static int judge_framing(struct parse *parse)
     return 0;
 }
 
-static int parse_head(struct parse *parse, size_t from)
+static int parse_head(struct parse *parse)
 {
     struct http_request *request = parse->request;
     request->head = parse->bytes;
     request->content_length = 0;
     request->expects_continue = false;
     request->field_count = 0;
-    int at = parse_request_line(parse, from);
-    while (at > 0 && parse->bytes[at] != '\r')
-        at = parse_field(parse, (size_t)at);
-    return at > 0 ? judge_framing(parse) : at;
+    int fields = parse_request_line(parse);
+    int error = fields < 0 ? fields : parse_fields(parse, (size_t)fields);
+    return error ? error : judge_framing(parse);
 }
 
 /* --- the whole --- */
-
-/* What an unfinished request line may hold beside its target. */
-enum { METHOD_ALLOWANCE = 64 };
 
 /* The head has not ended yet: may it go on? */
 static int judge_unfinished(const char *bytes, size_t length, const struct http_limits *limits)
 {
     if (!memchr(bytes, '\r', length))
-        return length > limits->target_bytes + METHOD_ALLOWANCE ? -414 : 0;
+        return length > limits->target_bytes + LINE_FRAME ? -414 : 0;
     return length >= limits->head_bytes ? -431 : 0;
 }
 
@@ -372,6 +432,6 @@ int http_parse_request(const char *bytes, size_t length, const struct http_limit
         return -431;
     struct parse parse = {
         .bytes = bytes + skip, .scan = &scan, .limits = limits, .request = request};
-    int error = parse_head(&parse, 0);
+    int error = parse_head(&parse);
     return error ? error : head + (int)skip;
 }

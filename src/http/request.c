@@ -35,8 +35,10 @@ struct http_text http_request_method(const struct http_request *request)
 bool http_request_method_is(const struct http_request *request, const char *method)
 {
     const char *sent = request->head + request->method.at;
-    size_t length = request->method.length;
-    return strncmp(sent, method, length) == 0 && method[length] == '\0';
+    size_t i = 0;
+    while (i < request->method.length && sent[i] == method[i])
+        i++; /* the end of a shorter `method` is no byte of a token */
+    return i == request->method.length && method[i] == '\0';
 }
 
 /* The '?' of the target, or NULL. */

@@ -7,6 +7,7 @@
 #include <coreactor/http.h>
 
 #include <stdint.h>
+#include <string.h>
 
 enum { HTTP_FIELDS_MAX = 100 };
 
@@ -40,6 +41,11 @@ static inline struct http_text http_request_text(const struct http_request *requ
 {
     return (struct http_text){request->head + span.at, span.length};
 }
+
+/* http_request_method_is() for a literal, without a call. */
+#define http_method_is(request, literal)                \
+    ((request)->method.length == sizeof(literal) - 1 && \
+     memcmp((request)->head + (request)->method.at, literal, sizeof(literal) - 1) == 0)
 
 /* Whether `text` is `lower`, which is in lower case, regardless of its own case (ASCII only). */
 bool http_text_is(struct http_text text, const char *lower);

@@ -4,6 +4,7 @@
 #include "http/status.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <stdio.h>
 
 enum {
@@ -11,8 +12,6 @@ enum {
     STATUS_LINE_MAX = 64, /* "HTTP/1.1 511 Network Authentication Required\r\n" fits */
     FRAMING_MAX = 128,    /* the names of our own fields, Content-Length's digits, Connection */
 };
-
-#define PUT(buffer, literal) buffer_put(buffer, literal, sizeof(literal) - 1)
 
 void http_response_begin(struct http_response *response)
 {
@@ -67,37 +66,48 @@ int http_response_header(struct http_response *response, const char *name, const
     if (!buffer_reserve(fields, name_text.length + value_text.length + 4))
         return -ENOMEM;
     buffer_put(fields, name, name_text.length);
-    PUT(fields, ": ");
+    buffer_put(fields, ": ", 2);
     buffer_put(fields, value, value_text.length);
-    PUT(fields, "\r\n");
+    buffer_put(fields, "\r\n", 2);
     return 0;
 }
 
 /* --- the answer --- */
 
-static void put_decimal(struct buffer *out, size_t number)
+/* The parts of an answer are put through a pointer of its own, not with buffer_put(): the compiler
+ * would have to store and reload the buffer's length for each of them. */
+
+static inline char *put(char *to, const void *bytes, size_t length)
 {
-    char digits[DECIMAL_MAX];
-    char *at = digits + sizeof(digits);
-    do {
-        *--at = (char)('0' + number % 10);
-        number /= 10;
-    } while (number);
-    buffer_put(out, at, (size_t)(digits + sizeof(digits) - at));
+    memcpy(to, bytes, length);
+    return to + length;
 }
 
-static void put_status_line(struct buffer *out, int status)
+#define PUT_LITERAL(to, literal) put(to, literal, sizeof(literal) - 1)
+
+static inline char *put_decimal(char *to, size_t number)
 {
-    if (status == 200) {
-        PUT(out, "HTTP/1.1 200 OK\r\n");
-        return;
-    }
-    out->length += (size_t)snprintf(out->bytes + out->length, STATUS_LINE_MAX, "HTTP/1.1 %d %s\r\n",
-                                    status, http_status_reason(status));
+    char digits[DECIMAL_MAX];
+    char *first = digits + sizeof(digits);
+    do {
+        *--first = (char)('0' + number % 10);
+        number /= 10;
+    } while (number);
+    while (first < digits + sizeof(digits))
+        *to++ = *first++;
+    return to;
+}
+
+static inline char *put_beginning(char *to, int status, const struct http_date *date)
+{
+    if (status == 200)
+        return put(to, date->ok_and_common, sizeof(date->ok_and_common));
+    to += snprintf(to, STATUS_LINE_MAX, "HTTP/1.1 %d %s\r\n", status, http_status_reason(status));
+    return put(to, http_date_common(date), HTTP_COMMON_LENGTH);
 }
 
 /* Statuses whose answers end after the fields, whatever these say (RFC 9112 section 6.3). */
-static bool is_bodiless(int status)
+static inline bool is_bodiless(int status)
 {
     return status == 204 || status == 304;
 }
@@ -112,30 +122,80 @@ int http_respond(struct http_response *response, int status, const char *content
     struct buffer *out = response->out;
     const struct buffer *fields = response->fields;
     size_t type_length = content_type ? strlen(content_type) : 0;
-    if (!buffer_reserve(out, STATUS_LINE_MAX + HTTP_COMMON_LENGTH + FRAMING_MAX + type_length +
-                                 fields->length + length))
+    size_t most = STATUS_LINE_MAX + HTTP_COMMON_LENGTH + FRAMING_MAX + type_length + fields->length;
+    if (length > SIZE_MAX - most || !buffer_reserve(out, most + length))
         return -ENOMEM;
-    put_status_line(out, status);
-    buffer_put(out, response->date->common, HTTP_COMMON_LENGTH);
-    if (content_type && !is_bodiless(status)) {
-        PUT(out, "Content-Type: ");
-        buffer_put(out, content_type, type_length);
-        PUT(out, "\r\n");
-    }
+    char *to = put_beginning(out->bytes + out->length, status, response->date);
     if (!is_bodiless(status)) {
-        PUT(out, "Content-Length: ");
-        put_decimal(out, length);
-        PUT(out, "\r\n");
+        if (content_type) {
+            to = PUT_LITERAL(to, "Content-Type: ");
+            to = put(to, content_type, type_length);
+            to = PUT_LITERAL(to, "\r\n");
+        }
+        to = PUT_LITERAL(to, "Content-Length: ");
+        to = put_decimal(to, length);
+        to = PUT_LITERAL(to, "\r\n");
     }
     if (fields->length)
-        buffer_put(out, fields->bytes, fields->length);
+        to = put(to, fields->bytes, fields->length);
     if (response->close)
-        PUT(out, "Connection: close\r\n");
+        to = PUT_LITERAL(to, "Connection: close\r\n");
     else if (response->say_keep_alive)
-        PUT(out, "Connection: keep-alive\r\n");
-    PUT(out, "\r\n");
+        to = PUT_LITERAL(to, "Connection: keep-alive\r\n");
+    to = PUT_LITERAL(to, "\r\n");
     if (length && !response->head_only && !is_bodiless(status))
-        buffer_put(out, body, length);
+        to = put(to, body, length);
+    out->length = (size_t)(to - out->bytes);
+    response->status = status;
+    return status;
+}
+
+static bool is_ready(const struct http_response *response, int status, const char *content_type,
+                     const void *body, size_t length)
+{
+    const struct http_ready *ready = response->ready;
+    return ready->status == status && ready->body == body && ready->length == length &&
+           ready->content_type == content_type && ready->expires_ns == response->date->expires_ns;
+}
+
+/* Keeps the answer that starts at `from`; without memory for it, none. */
+static void keep_ready(struct http_response *response, size_t from, const char *content_type,
+                       const void *body, size_t length)
+{
+    struct http_ready *ready = response->ready;
+    size_t size = response->out->length - from;
+    ready->status = 0;
+    ready->bytes.length = 0;
+    if (!buffer_reserve(&ready->bytes, size))
+        return;
+    buffer_put(&ready->bytes, response->out->bytes + from, size);
+    ready->head_length = is_bodiless(response->status) ? size : size - length;
+    ready->status = response->status;
+    ready->content_type = content_type;
+    ready->body = body;
+    ready->length = length;
+    ready->expires_ns = response->date->expires_ns;
+}
+
+int http_respond_constant(struct http_response *response, int status, const char *content_type,
+                          const void *body, size_t length)
+{
+    bool plain = !response->close && !response->say_keep_alive && !response->fields->length;
+    if (!plain || response->status)
+        return http_respond(response, status, content_type, body, length);
+    struct buffer *out = response->out;
+    if (!is_ready(response, status, content_type, body, length)) {
+        size_t from = out->length;
+        int returned = http_respond(response, status, content_type, body, length);
+        if (returned == status && !response->head_only)
+            keep_ready(response, from, content_type, body, length);
+        return returned;
+    }
+    const struct http_ready *ready = response->ready;
+    size_t size = response->head_only ? ready->head_length : ready->bytes.length;
+    if (!buffer_reserve(out, size))
+        return -ENOMEM;
+    buffer_put(out, ready->bytes.bytes, size);
     response->status = status;
     return status;
 }

@@ -9,9 +9,21 @@
 #include "base/buffer.h"
 #include "http/date.h"
 
+/* The last constant answer that was made, ready to be sent again. Per reactor; all zero: none. */
+struct http_ready {
+    int status;
+    const char *content_type; /* with `body` and `length`: what it was made from */
+    const void *body;
+    size_t length;
+    uint64_t expires_ns; /* of its date */
+    size_t head_length;
+    struct buffer bytes;
+};
+
 struct http_response {
-    struct buffer *out;           /* answers go to its end */
-    struct buffer *fields;        /* added by the handler: complete lines */
+    struct buffer *out;    /* answers go to its end */
+    struct buffer *fields; /* added by the handler: complete lines */
+    struct http_ready *ready;
     const struct http_date *date; /* up to date */
     int status;                   /* 0: not answered yet */
     bool head_only;               /* the request was HEAD */

@@ -5,10 +5,8 @@
 /* What CLASSIFY finds out about 64 bytes, a bit each. */
 struct scan_word {
     uint64_t cr;
-    uint64_t lf;
-    uint64_t control; /* 0x00-0x1F but HTAB, and DEL; CR and LF are among them */
+    uint64_t control; /* 0x00-0x1F but HTAB, and DEL; CR is among them */
     uint64_t not_token;
-    uint64_t not_target;
 };
 
 #define SCAN_CONCAT_(a, b) a##b
@@ -16,41 +14,39 @@ struct scan_word {
 
 /* --- portable C --- */
 
-enum { CR = 1, LF = 2, CONTROL = 4, NOT_TOKEN = 8, NOT_TARGET = 16 };
+enum { NOT_TOKEN = 1, CONTROL = 2, CR = 4 };
 
-#define C (CONTROL | NOT_TOKEN | NOT_TARGET)
-#define S NOT_TOKEN
-#define X (NOT_TOKEN | NOT_TARGET)
+#define N NOT_TOKEN
+#define C (NOT_TOKEN | CONTROL)
+#define R (NOT_TOKEN | CONTROL | CR)
 /* clang-format off */
 static const unsigned char classes[256] = {
-    C, C, C, C, C, C, C, C, C, X, C | LF, C, C, C | CR, C, C,
+    C, C, C, C, C, C, C, C, C, N, C, C, C, R, C, C,
     C, C, C, C, C, C, C, C, C, C, C, C, C, C, C, C,
-    X, 0, S, NOT_TARGET, 0, 0, 0, 0, S, S, 0, 0, S, 0, 0, S,
-    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, S, S, S, S, S, S,
-    S, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, S, S, S, 0, 0,
+    N, 0, N, 0, 0, 0, 0, 0, N, N, 0, 0, N, 0, 0, N,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, N, N, N, N, N, N,
+    N, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, N, N, N, 0, 0,
     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, S, 0, S, 0, C,
-    X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X,
-    X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X,
-    X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X,
-    X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, N, 0, N, 0, C,
+    N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N,
+    N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N,
+    N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N,
+    N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N,
 };
 /* clang-format on */
+#undef N
 #undef C
-#undef S
-#undef X
+#undef R
 
 static inline void classify_portable(const char *bytes, struct scan_word *word)
 {
     *word = (struct scan_word){0};
     for (int i = 0; i < 64; i++) {
         uint64_t class = classes[(unsigned char)bytes[i]];
-        word->cr |= (class & CR) / CR << i;
-        word->lf |= (class & LF) / LF << i;
+        word->not_token |= (class & NOT_TOKEN) << i;
         word->control |= (class & CONTROL) / CONTROL << i;
-        word->not_token |= (class & NOT_TOKEN) / NOT_TOKEN << i;
-        word->not_target |= (class & NOT_TARGET) / NOT_TARGET << i;
+        word->cr |= (class & CR) / CR << i;
     }
 }
 

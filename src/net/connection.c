@@ -31,19 +31,21 @@ enum state {
 };
 
 struct connection {
+    /* What every request touches comes first, so that it shares a cache line. */
     struct worker *worker;
-    struct connection *next;
-    struct connection *previous;
     int fd;
     enum state state;
     bool closing; /* nothing more will be answered */
     bool linger;  /* the client may still be sending: see finish() */
     uint32_t in_length;
-    char *in; /* received and not yet parsed; owned; NULL when there is none */
-    char *out;
+    char *in;           /* received and not yet parsed; owned; NULL when there is none */
+    uint64_t body_left; /* bytes of the last request's body that are to be discarded */
+
+    char *out; /* answered and not yet sent; owned; NULL when there is none */
     size_t out_at;
     size_t out_length;
-    uint64_t body_left; /* bytes of the last request's body that are to be discarded */
+    struct connection *next;
+    struct connection *previous;
     uint64_t opened_ns;
     struct reactor_timer timer;
 };
@@ -213,8 +215,9 @@ static void answer(struct connection *connection, const struct http_request *req
     struct http_response response = {
         .out = &worker->out,
         .fields = &worker->fields,
+        .ready = &worker->ready,
         .date = &worker->date,
-        .head_only = http_request_method_is(request, "HEAD"),
+        .head_only = http_method_is(request, "HEAD"),
         .close = !request->keep_alive || body_unsure || (worker->draining && !more),
         .say_keep_alive = request->version_minor == 0,
     };
@@ -237,6 +240,7 @@ static void refuse(struct connection *connection, int status, const char *bytes,
     struct http_response response = {
         .out = &worker->out,
         .fields = &worker->fields,
+        .ready = &worker->ready,
         .date = &worker->date,
         .head_only = length >= 5 && memcmp(bytes, "HEAD ", 5) == 0,
         .close = true,

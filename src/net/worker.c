@@ -43,6 +43,7 @@ void worker_fini(struct worker *worker)
     free(worker->in);
     buffer_free(&worker->out);
     buffer_free(&worker->fields);
+    buffer_free(&worker->ready.bytes);
 }
 
 /* --- counting --- */

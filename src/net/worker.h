@@ -8,8 +8,8 @@
 #define NET_WORKER_H
 
 #include "base/buffer.h"
-#include "http/date.h"
 #include "http/parser.h"
+#include "http/response.h"
 #include "net/listener.h"
 
 #include <stdalign.h>
@@ -42,9 +42,10 @@ struct worker {
     struct connection *connections; /* all that are open */
     struct connection *spare;       /* closed ones, kept for the next clients */
     unsigned spare_count;
-    char *in;             /* READ_MAX bytes for whichever connection is read */
-    struct buffer out;    /* the answers of the connection being served; empty between events */
-    struct buffer fields; /* of the answer being made */
+    char *in;                /* READ_MAX bytes for whichever connection is read */
+    struct buffer out;       /* the answers of the connection being served; empty between events */
+    struct buffer fields;    /* of the answer being made */
+    struct http_ready ready; /* the last constant answer */
     struct http_date date;
     uint64_t next_warning_ns;
     bool draining;
