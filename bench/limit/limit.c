@@ -15,7 +15,6 @@
  *
  *     limit [-p PORT] [-t THREADS]      ends on SIGTERM or SIGINT
  */
-#define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>

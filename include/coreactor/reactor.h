@@ -41,7 +41,8 @@ struct reactor *reactor_new(void);
 /* Frees the reactor and everything it holds. Work that was posted and has not run yet runs now, so
  * that every successful reactor_post() runs exactly once. Registered descriptors are forgotten, not
  * closed; timers that are still started are stopped, and remain their owner's to free.
- * NULL is allowed. Returns 0, or -EBUSY when called from inside reactor_run(). */
+ * NULL is allowed. Returns 0, or -EBUSY when called from inside reactor_run() or by work that
+ * reactor_destroy() runs. */
 int reactor_destroy(struct reactor *reactor);
 
 /* Watches `fd`, which must be open and pollable, for the epoll bits in `events` (level-triggered

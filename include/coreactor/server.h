@@ -18,12 +18,13 @@ struct server_options {
     size_t size;               /* sizeof(struct server_options): lets the library grow the struct */
     const char *const *listen; /* NULL-terminated "ADDR:PORT" texts; default "127.0.0.1:18470" */
     unsigned threads;          /* reactors; default: the CPUs this process may use */
-    unsigned duration_s;       /* drain and stop after so many seconds; default: never */
-    int drain_timeout_s;       /* seconds that a drain may take; default 10, negative: none */
-    unsigned backlog;          /* listen(2) backlog of each listener; default 4096 */
-    unsigned max_connections;  /* over all reactors; default: what RLIMIT_NOFILE allows */
-    bool handle_signals;       /* SIGTERM and SIGINT drain while server_run() runs */
-    bool announce;             /* print where it listens, and a summary at the end, on stdout */
+    unsigned
+        duration_s; /* drain and stop after so many seconds (at most 4,000,000); default: never */
+    int drain_timeout_s;      /* seconds that a drain may take; default 10, negative: none */
+    unsigned backlog;         /* listen(2) backlog of each listener; default 4096 */
+    unsigned max_connections; /* over all reactors; default: what RLIMIT_NOFILE allows */
+    bool handle_signals;      /* SIGTERM and SIGINT drain while server_run() runs */
+    bool announce;            /* print where it listens, and a summary at the end, on stdout */
 };
 
 /* The version of the library, such as "0.1.0". Any thread. */

@@ -30,6 +30,20 @@ static bool read_line(const char *path, char *line, int size)
     return ok;
 }
 
+/* Whether a list such as "cpu,cpuacct" (their order is the kernel's) names the controller. */
+static bool lists(const char *controllers, const char *controller)
+{
+    size_t length = strlen(controller);
+    for (;;) {
+        size_t next = strcspn(controllers, ",");
+        if (next == length && memcmp(controllers, controller, length) == 0)
+            return true;
+        if (!controllers[next])
+            return false;
+        controllers += next + 1;
+    }
+}
+
 /* Where /proc/self/cgroup says that this process is, for the controller "" (v2) or "cpu" (v1). */
 static bool cgroup_path(const char *controller, char *path, size_t size)
 {
@@ -45,48 +59,26 @@ static bool cgroup_path(const char *controller, char *path, size_t size)
         if (!where)
             continue;
         *where++ = '\0';
-        controllers++;
-        /* "cpu" and "cpu,cpuacct" are both in use. */
-        size_t length = strlen(controller);
-        found = strncmp(controllers, controller, length) == 0 &&
-                (controllers[length] == '\0' || (length && controllers[length] == ','));
-        if (found)
-            found = snprintf(path, size, "%s", where) < (int)size;
+        found = lists(controllers + 1, controller) && snprintf(path, size, "%s", where) < (int)size;
     }
     fclose(file);
     return found;
 }
 
-static unsigned quota_v2(void)
+static unsigned quota_v2(const char *group)
 {
-    char group[256];
     char path[320];
     char line[64];
-    if (!cgroup_path("", group, sizeof(group)))
-        return 0;
-    unsigned least = 0;
-    /* A limit may be set on any group above as well; the tightest one counts. */
-    for (;;) {
-        snprintf(path, sizeof(path), "/sys/fs/cgroup%s/cpu.max", group);
-        unsigned cpus = read_line(path, line, sizeof(line)) ? cpus_of_quota(line) : 0;
-        if (cpus && (!least || cpus < least))
-            least = cpus;
-        char *slash = strrchr(group, '/');
-        if (!slash)
-            return least;
-        *slash = '\0';
-    }
+    snprintf(path, sizeof(path), "/sys/fs/cgroup%s/cpu.max", group);
+    return read_line(path, line, sizeof(line)) ? cpus_of_quota(line) : 0;
 }
 
-static unsigned quota_v1(void)
+static unsigned quota_v1(const char *group)
 {
-    char group[256];
     char path[320];
     char quota[32];
     char period[32];
     char both[72];
-    if (!cgroup_path("cpu", group, sizeof(group)))
-        return 0;
     snprintf(path, sizeof(path), "/sys/fs/cgroup/cpu%s/cpu.cfs_quota_us", group);
     if (!read_line(path, quota, sizeof(quota)))
         return 0;
@@ -95,6 +87,25 @@ static unsigned quota_v1(void)
         return 0;
     snprintf(both, sizeof(both), "%s %s", quota, period);
     return cpus_of_quota(both);
+}
+
+/* A limit may be set on any group above as well; the tightest one counts. Where a container sees
+ * the host's path but has only its own group mounted, that is the root. */
+static unsigned tightest_quota(const char *controller, unsigned (*quota_of)(const char *group))
+{
+    char group[256];
+    if (!cgroup_path(controller, group, sizeof(group)))
+        return 0;
+    unsigned least = 0;
+    for (;;) {
+        unsigned cpus = quota_of(group);
+        if (cpus && (!least || cpus < least))
+            least = cpus;
+        char *slash = strrchr(group, '/');
+        if (!slash)
+            return least;
+        *slash = '\0';
+    }
 }
 
 static unsigned affinity(void)
@@ -110,9 +121,9 @@ static unsigned affinity(void)
 unsigned cpus_allowed(void)
 {
     unsigned cpus = affinity();
-    unsigned quota = quota_v2();
+    unsigned quota = tightest_quota("", quota_v2);
     if (!quota)
-        quota = quota_v1();
+        quota = tightest_quota("cpu", quota_v1);
     if (quota && quota < cpus)
         cpus = quota;
     return cpus ? cpus : 1;

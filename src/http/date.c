@@ -17,9 +17,10 @@ void http_date_format(char date[HTTP_DATE_LENGTH], time_t seconds)
     /* strftime() would ask the locale for its names. */
     static const char days[] = "SunMonTueWedThuFriSat";
     static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    static const char form[HTTP_DATE_LENGTH] = "Ddd, 00 Mmm 0000 00:00:00 GMT";
     struct tm utc;
     gmtime_r(&seconds, &utc);
-    memcpy(date, "Ddd, 00 Mmm 0000 00:00:00 GMT", HTTP_DATE_LENGTH);
+    memcpy(date, form, sizeof(form));
     memcpy(date, days + utc.tm_wday * 3, 3);
     put_digits(date + 5, utc.tm_mday, 2);
     memcpy(date + 8, months + utc.tm_mon * 3, 3);

@@ -70,6 +70,7 @@ static inline struct http_span span(size_t from, size_t to)
  * least 4. */
 static inline bool equals_lower(const char *bytes, const char *lower, size_t length)
 {
+    const uint64_t bit_5 = UINT64_C(0x2020202020202020);
     const size_t word = length < 8 ? 4 : 8;
     for (size_t at = 0; at < length; at += word) {
         size_t from = at + word <= length ? at : length - word; /* the last one may overlap */
@@ -77,7 +78,7 @@ static inline bool equals_lower(const char *bytes, const char *lower, size_t len
         uint64_t b = 0;
         memcpy(&a, bytes + from, word);
         memcpy(&b, lower + from, word);
-        if ((a | (UINT64_C(0x2020202020202020) >> (64 - 8 * word))) != b)
+        if ((a | bit_5) != (b | bit_5))
             return false;
     }
     return true;
@@ -94,12 +95,12 @@ static inline bool is_space(char byte)
 
 /* --- host (RFC 9110 section 7.2, RFC 3986 section 3.2) --- */
 
-/* unreserved, sub-delims and '%' */
+/* unreserved and sub-delims */
 static inline bool is_host_byte(char byte)
 {
     static const bool allowed[256] = {
         0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-        0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 1, 1, 1, 1,
+        0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 1, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 1, 1, 1, 1,
         1, 1, 1, 1, 1, 1, 0, 1, 0, 1, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
         1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 1, 0, 1, 1, 1, 1, 1, 1, 1,
         1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 1, 0,
@@ -117,6 +118,13 @@ static size_t ip_literal_end(const char *bytes, size_t from)
     return bytes[end] == ']' && end > from + 1 ? end + 1 : from;
 }
 
+/* The '%' of "%41"; the digits are host bytes themselves. */
+static inline bool is_percent_encoding(const char *bytes)
+{
+    return bytes[0] == '%' && isxdigit((unsigned char)bytes[1]) &&
+           isxdigit((unsigned char)bytes[2]);
+}
+
 /* uri-host [ ":" port ], or nothing at all. No byte of these is white space or a control character,
  * which one of follows, so the loops end. */
 static bool is_host(const char *bytes, size_t from, size_t to)
@@ -125,7 +133,7 @@ static bool is_host(const char *bytes, size_t from, size_t to)
     if (bytes[from] == '[')
         end = ip_literal_end(bytes, from);
     else
-        while (is_host_byte(bytes[end]))
+        while (is_host_byte(bytes[end]) || is_percent_encoding(bytes + end))
             end++;
     if (end == to)
         return true;
@@ -135,6 +143,14 @@ static bool is_host(const char *bytes, size_t from, size_t to)
     while (bytes[end] >= '0' && bytes[end] <= '9')
         end++;
     return end == to && end - port <= 5;
+}
+
+/* uri-host ":" port, none of them empty (RFC 9112 section 3.2.3) */
+static bool is_authority(const char *bytes, size_t from, size_t to)
+{
+    char last = bytes[to - 1];
+    return last != ':' && last != ']' && memchr(bytes + from, ':', to - from) &&
+           is_host(bytes, from, to);
 }
 
 /* --- the request line (RFC 9112 section 3) --- */
@@ -178,7 +194,7 @@ static int parse_target(struct parse *parse, size_t from, size_t to)
     if (parse->bytes[from] == '*' && to - from == 1)
         return http_method_is(request, "OPTIONS") ? 0 : -400;
     if (http_method_is(request, "CONNECT"))
-        return is_host(parse->bytes, from, to) ? 0 : -400;
+        return is_authority(parse->bytes, from, to) ? 0 : -400;
     return parse_absolute_form(parse, from, to);
 }
 
@@ -213,6 +229,10 @@ static int parse_request_line(struct parse *parse)
     size_t method_end = NEXT_MARK(parse->scan, not_token, 0);
     if (method_end == 0 || bytes[method_end] != ' ')
         return -400;
+    /* No handler knows it (RFC 9112 section 3); and without a limit judge_unfinished() could not
+     * tell a long method from a long target. */
+    if (method_end > METHOD_MAX)
+        return -501;
     parse->request->method = span(0, method_end);
     size_t target = method_end + 1;
     size_t target_end = target;

@@ -33,16 +33,21 @@ static bool is_token(struct http_text name)
     return name.length > 0;
 }
 
+static inline bool is_space(char byte)
+{
+    return byte == ' ' || byte == '\t';
+}
+
 /* field-value, which neither begins nor ends with white space (RFC 9110 section 5.5) */
 static bool is_value(struct http_text value)
 {
-    for (size_t i = 0; i < value.length; i++) {
+    unsigned control = 0;
+    for (size_t i = 0; i < value.length; i++) { /* to the end: the compiler makes vectors of it */
         unsigned char byte = (unsigned char)value.bytes[i];
-        if ((byte < ' ' && byte != '\t') || byte == 0x7f)
-            return false;
+        control |= (byte < ' ' && byte != '\t') | (byte == 0x7f);
     }
-    return value.length == 0 ||
-           (!strchr(" \t", value.bytes[0]) && !strchr(" \t", value.bytes[value.length - 1]));
+    return !control && (value.length == 0 ||
+                        (!is_space(value.bytes[0]) && !is_space(value.bytes[value.length - 1])));
 }
 
 static bool is_ours(struct http_text name)
@@ -122,6 +127,8 @@ int http_respond(struct http_response *response, int status, const char *content
     struct buffer *out = response->out;
     const struct buffer *fields = response->fields;
     size_t type_length = content_type ? strlen(content_type) : 0;
+    if (!is_value((struct http_text){content_type, type_length}))
+        return -EINVAL;
     size_t most = STATUS_LINE_MAX + HTTP_COMMON_LENGTH + FRAMING_MAX + type_length + fields->length;
     if (length > SIZE_MAX - most || !buffer_reserve(out, most + length))
         return -ENOMEM;

@@ -30,6 +30,10 @@ bool address_parse(const char *text, struct address *address)
     memcpy(host, text, length);
     host[length] = '\0';
 
+    /* getaddrinfo() also takes what inet_aton(3) takes: "127.1", octal, hexadecimal. */
+    struct in_addr ipv4;
+    if (!bracketed && inet_pton(AF_INET, host, &ipv4) != 1)
+        return false;
     const struct addrinfo hints = {
         .ai_family = bracketed ? AF_INET6 : AF_INET,
         .ai_socktype = SOCK_STREAM,

@@ -136,6 +136,12 @@ bool connection_is_idle(const struct connection *connection)
     return connection->state == READING && !connection->in_length && !connection->body_left;
 }
 
+bool connection_has_unread(const struct connection *connection)
+{
+    char byte;
+    return recv(connection->fd, &byte, 1, MSG_PEEK) > 0;
+}
+
 bool connection_is_busy(const struct connection *connection)
 {
     return connection->state == WRITING ||
@@ -223,13 +229,11 @@ static void answer(struct connection *connection, const struct http_request *req
     };
     http_response_begin(&response);
     int returned = service->handler(request, &response, service->handler_arg);
-    if (!http_response_finish(&response, returned)) {
-        connection->state = BROKEN;
-        return;
-    }
-    worker->answered_total++;
+    /* Without memory for this answer the ones before it are still sent. */
+    bool answered = http_response_finish(&response, returned);
+    worker->answered_total += answered;
     connection->body_left = request->content_length;
-    connection->closing = response.close;
+    connection->closing = response.close || !answered;
     connection->linger = more || connection->body_left || worker->draining;
 }
 
@@ -246,9 +250,7 @@ static void refuse(struct connection *connection, int status, const char *bytes,
         .close = true,
     };
     http_response_begin(&response);
-    if (!http_response_finish(&response, status))
-        connection->state = BROKEN;
-    worker->answered_total++;
+    worker->answered_total += http_response_finish(&response, status);
     connection->closing = true;
     connection->linger = true;
 }

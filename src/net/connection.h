@@ -23,8 +23,11 @@ void connection_free_spares(struct worker *worker);
 /* The next in the worker's list. */
 struct connection *connection_next(const struct connection *connection);
 
-/* Whether it waits for a request of which nothing has arrived yet. */
+/* Whether it waits for a request of which nothing has been read yet. */
 bool connection_is_idle(const struct connection *connection);
+
+/* Whether the socket holds bytes that have not been read; asks the kernel. */
+bool connection_has_unread(const struct connection *connection);
 
 /* Whether a request is in progress: begun to arrive, or not yet answered to the last byte. */
 bool connection_is_busy(const struct connection *connection);

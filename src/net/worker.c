@@ -106,7 +106,9 @@ static void close_idle_connections(struct worker *worker, uint64_t before_ns)
     struct connection *next;
     for (struct connection *at = worker->connections; at; at = next) {
         next = connection_next(at);
-        if (connection_is_idle(at) && connection_opened_ns(at) <= before_ns)
+        /* A request may be waiting in the socket, when the machine is too busy to have read it. */
+        if (connection_is_idle(at) && connection_opened_ns(at) <= before_ns &&
+            !connection_has_unread(at))
             connection_close(at);
     }
 }

@@ -102,6 +102,7 @@ int reactor_destroy(struct reactor *reactor)
         return 0;
     if (reactor->running)
         return -EBUSY;
+    reactor->running = true; /* for the tasks: neither destroy nor run from within */
     while (atomic_load(&reactor->mailbox.newest))
         mailbox_run(&reactor->mailbox, reactor);
     while (reactor->timers.root)
@@ -326,6 +327,7 @@ void reactor_timer_start(struct reactor_timer *timer, uint32_t delay_ms, uint32_
         timer_heap_remove(heap, timer);
     timer->period_ms = period_ms;
     timer->deadline_ns = clock_ns() + delay_ms * NS_PER_MS;
+    timer->sequence = heap->next_sequence++;
     timer_heap_insert(heap, timer);
 }
 

@@ -61,7 +61,6 @@ void timer_heap_insert(struct timer_heap *heap, struct reactor_timer *timer)
     timer->child = NULL;
     timer->sibling = NULL;
     timer->previous = NULL;
-    timer->sequence = heap->next_sequence++;
     timer->started = true;
     heap->root = meld(heap->root, timer);
 }

@@ -36,7 +36,7 @@ struct timer_heap {
 void reactor_timer_init(struct reactor_timer *timer, struct reactor *reactor, reactor_task task,
                         void *arg);
 
-/* Adds a timer that is not in the heap, with its deadline set. */
+/* Adds a timer that is not in the heap, with its deadline and sequence set. */
 void timer_heap_insert(struct timer_heap *heap, struct reactor_timer *timer);
 
 /* Takes a timer out of the heap it is in. */

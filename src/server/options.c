@@ -32,7 +32,7 @@ static const struct option table[] = {
      "of the "
      "affinity mask, or fewer where a control group allows less time than that. 1 is a "
      "single-threaded server."},
-    {"duration", 'd', NUMBER, AT(server.duration_s), 1, 31536000, "SECONDS",
+    {"duration", 'd', NUMBER, AT(server.duration_s), 1, 4000000, "SECONDS",
      "drain and stop after that time (default: run until a signal)", ""},
     {"drain-timeout", 0, NUMBER, AT(server.drain_timeout_s), 0, 86400, "SECONDS",
      "how long a drain may take (default 10)",

@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <glib.h>
 #include <omp.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -26,6 +27,7 @@ enum {
     DEFAULT_BACKLOG = 4096,
     DEFAULT_DRAIN_TIMEOUT_S = 10,
     SPARE_DESCRIPTORS = 32, /* for standard streams, signals, libraries */
+    SECONDS_MAX = 4000000,  /* that a timer's milliseconds can hold */
     ERROR_MAX = 256,
 };
 
@@ -46,8 +48,9 @@ struct server {
     unsigned worker_count;
     struct post *drain_posts; /* one for each worker: telling them must not fail */
     struct post stop_post;
-    atomic_bool stop_asked;
-    atomic_bool running; /* the first reactor exists and may be posted to */
+    pthread_mutex_t stop_lock; /* for the two below */
+    bool stop_asked;
+    bool stoppable; /* the first reactor exists and may be posted to */
     bool draining;
     struct reactor_timer duration;
     struct signals signals;
@@ -90,7 +93,7 @@ struct server *server_new(const struct server_options *options)
         .listen = g_strdupv((char **)(uintptr_t)listen),
         .address_count = g_strv_length((char **)(uintptr_t)listen),
         .threads = options->threads ? options->threads : cpus_allowed(),
-        .duration_s = options->duration_s,
+        .duration_s = MIN(options->duration_s, SECONDS_MAX),
         .backlog = options->backlog ? options->backlog : DEFAULT_BACKLOG,
         .handle_signals = options->handle_signals,
         .announce = options->announce,
@@ -99,7 +102,8 @@ struct server *server_new(const struct server_options *options)
     };
     int drain_timeout_s =
         options->drain_timeout_s ? options->drain_timeout_s : DEFAULT_DRAIN_TIMEOUT_S;
-    server->service.drain_timeout_ms = drain_timeout_s < 0 ? 0 : (unsigned)drain_timeout_s * 1000;
+    server->service.drain_timeout_ms = (unsigned)CLAMP(drain_timeout_s, 0, SECONDS_MAX) * 1000;
+    pthread_mutex_init(&server->stop_lock, NULL);
     if (!server->service.max_connections)
         server->service.max_connections =
             max_connections_default(server->threads, server->address_count);
@@ -121,13 +125,14 @@ void server_free(struct server *server)
 {
     if (!server)
         return;
+    pthread_mutex_destroy(&server->stop_lock);
     g_strfreev(server->listen);
     free(server);
 }
 
 /* Notes why the server cannot run; returns `error` for the caller to pass on. */
-G_GNUC_PRINTF(3, 4)
-static int fail(struct server *server, int error, const char *format, ...)
+__attribute__((format(printf, 3, 4))) static int fail(struct server *server, int error,
+                                                      const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
@@ -272,11 +277,44 @@ static void drain(struct reactor *first, void *arg)
         reactor_post_embedded(server->workers[t].reactor, &server->drain_posts[t]);
 }
 
+/* A day at a time: in milliseconds, 32 bits hold no more than seven weeks. */
+static void on_duration(struct reactor *first, void *arg)
+{
+    struct server *server = arg;
+    if (!server->duration_s) {
+        drain(first, server);
+        return;
+    }
+    unsigned step_s = MIN(server->duration_s, 86400);
+    server->duration_s -= step_s;
+    reactor_timer_start(&server->duration, step_s * 1000, 0);
+}
+
 void server_stop(struct server *server)
 {
-    /* Whoever comes second, this or server_run(), sees what the first one did. */
-    if (!atomic_exchange(&server->stop_asked, true) && atomic_load(&server->running))
+    pthread_mutex_lock(&server->stop_lock);
+    if (!server->stop_asked && server->stoppable)
         reactor_post_embedded(server->workers[0].reactor, &server->stop_post);
+    server->stop_asked = true;
+    pthread_mutex_unlock(&server->stop_lock);
+}
+
+/* From now on server_stop() may post to the first reactor. */
+static void allow_stop(struct server *server)
+{
+    pthread_mutex_lock(&server->stop_lock);
+    server->stop_post = (struct post){.task = drain, .arg = server};
+    server->stoppable = true;
+    if (server->stop_asked)
+        reactor_post_embedded(server->workers[0].reactor, &server->stop_post);
+    pthread_mutex_unlock(&server->stop_lock);
+}
+
+static void forbid_stop(struct server *server)
+{
+    pthread_mutex_lock(&server->stop_lock);
+    server->stoppable = false;
+    pthread_mutex_unlock(&server->stop_lock);
 }
 
 /* --- running --- */
@@ -318,7 +356,10 @@ static int run_worker(struct server *server, unsigned thread)
 {
     reactor = server->workers[thread].reactor;
     int outcome = reactor_run(reactor, -1);
-    return outcome < 0 ? outcome : 0;
+    if (outcome >= 0)
+        return 0;
+    server_stop(server); /* the others must not go on without this one */
+    return outcome;
 }
 
 static int run_team(struct server *server)
@@ -359,19 +400,16 @@ int server_run(struct server *server)
             goto closed;
         }
     }
-    reactor_timer_init(&server->duration, first, drain, server);
+    reactor_timer_init(&server->duration, first, on_duration, server);
     if (server->duration_s)
-        reactor_timer_start(&server->duration, server->duration_s * 1000, 0);
-    server->stop_post = (struct post){.task = drain, .arg = server};
-    atomic_store(&server->running, true);
-    if (atomic_load(&server->stop_asked))
-        drain(first, server);
+        on_duration(first, server);
+    allow_stop(server);
     if (server->announce)
         announce_start(server);
 
     error = run_team(server);
 
-    atomic_store(&server->running, false);
+    forbid_stop(server);
     reactor_timer_stop(&server->duration);
     if (server->handle_signals)
         signals_close(&server->signals, first);
