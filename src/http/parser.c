@@ -49,14 +49,14 @@ static inline size_t next_mark(const struct http_marks *marks, size_t kind, size
 {
     const uint64_t *word = (const uint64_t *)marks + kind;
     uint64_t bits = *word >> from % 64;
-    if (bits)
-        return from + (size_t)__builtin_ctzll(bits);
+    if (__builtin_expect(bits != 0, 1))
+        return from + (unsigned)__builtin_ctzll(bits);
     from -= from % 64;
     do {
         word += sizeof(*marks) / sizeof(*word);
         from += 64;
     } while (!*word);
-    return from + (size_t)__builtin_ctzll(*word);
+    return from + (unsigned)__builtin_ctzll(*word);
 }
 
 static inline struct http_span span(size_t from, size_t to)
@@ -127,7 +127,7 @@ static inline bool is_percent_encoding(const char *bytes)
 
 /* uri-host [ ":" port ], or nothing at all. No byte of these is white space or a control character,
  * which one of follows, so the loops end. */
-static bool is_host(const char *bytes, size_t from, size_t to)
+static inline bool is_host(const char *bytes, size_t from, size_t to)
 {
     size_t end = from;
     if (bytes[from] == '[')

@@ -21,8 +21,8 @@ struct http_marks {
     uint64_t not_token; /* not a tchar (RFC 9110 section 5.6.2) */
 };
 
-/* Word w is about the bytes from 64 * w. Only the words up to the end of the head are written, and
- * in the last of them the bits after the end belong to whatever follows. */
+/* Word w is about the bytes from 64 * w. Only the words up to the last CR of the head are written,
+ * and in the last of them the bits after it belong to whatever follows. */
 struct http_scan {
     struct http_marks words[HTTP_SCAN_WORDS];
 };

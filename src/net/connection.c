@@ -3,8 +3,13 @@
  * answers collected in the worker's, and only what cannot be dealt with at once is kept aside - the
  * beginning of a request in `in`, what the socket did not take in `out`.
  *
- * It asks for EPOLLIN for its whole life, except while `out` waits for EPOLLOUT: a client that does
+ * It asks for input for its whole life, except while `out` waits for EPOLLOUT: a client that does
  * not read its answers is not read from either.
+ *
+ * Events are edge-triggered: a level-triggered one is looked at twice by the kernel, once more in
+ * the next epoll_wait() to find nothing. A read that does not fill the buffer has emptied the
+ * socket; after one that does, and after an event that announces the client's end behind its data,
+ * watch() makes epoll look again.
  */
 #include "net/connection.h"
 
@@ -22,6 +27,9 @@ enum {
     LINGER_MS = 2000,
     LINGER_READS = 16, /* per turn */
 };
+
+#define INPUT  (EPOLLIN | EPOLLRDHUP | EPOLLET)
+#define OUTPUT (EPOLLOUT | EPOLLET)
 
 enum state {
     READING,   /* for requests, or for the rest of a body */
@@ -90,7 +98,7 @@ void connection_free_spares(struct worker *worker)
 void connection_open(struct worker *worker, int fd)
 {
     struct connection *connection = take_spare(worker);
-    if (!connection || reactor_register(worker->reactor, fd, EPOLLIN, on_event, connection) != 0) {
+    if (!connection || reactor_register(worker->reactor, fd, INPUT, on_event, connection) != 0) {
         free(connection);
         close(fd);
         worker_release_connection(worker);
@@ -153,6 +161,8 @@ uint64_t connection_opened_ns(const struct connection *connection)
     return connection->opened_ns;
 }
 
+/* Changes what is waited for, or waits for the same anew: either way what is ready now is reported.
+ */
 static void watch(struct connection *connection, uint32_t events)
 {
     if (reactor_reregister(connection->worker->reactor, connection->fd, events, on_event,
@@ -191,7 +201,7 @@ static void keep_output(struct connection *connection, const char *bytes, size_t
     connection->out_at = 0;
     connection->out_length = length;
     connection->state = WRITING;
-    watch(connection, EPOLLOUT);
+    watch(connection, OUTPUT);
 }
 
 /* Sends the worker's collected answers. */
@@ -323,6 +333,7 @@ static void finish(struct connection *connection)
     }
     keep_input(connection, NULL, 0);
     connection->state = LINGERING;
+    watch(connection, INPUT);
     reactor_timer_start(&connection->timer, LINGER_MS, 0);
 }
 
@@ -338,17 +349,32 @@ static void proceed(struct connection *connection, const char *bytes, size_t len
 
 /* --- events --- */
 
-static void on_readable(struct connection *connection)
+static ssize_t receive(struct connection *connection, char *to, size_t room)
+{
+    ssize_t count;
+    do
+        count = recv(connection->fd, to, room, 0);
+    while (count < 0 && errno == EINTR);
+    return count;
+}
+
+static void on_readable(struct connection *connection, uint32_t events)
 {
     char *in = connection->worker->in;
     size_t kept = connection->in_length;
+    size_t room = READ_MAX - kept;
     if (kept)
         memcpy(in, connection->in, kept);
-    ssize_t count = recv(connection->fd, in + kept, READ_MAX - kept, 0);
-    if (count > 0)
-        proceed(connection, in, kept + (size_t)count, (size_t)count == READ_MAX - kept);
-    else if (count == 0 || (errno != EAGAIN && errno != EINTR))
-        connection->state = BROKEN;
+    ssize_t count = receive(connection, in + kept, room);
+    if (count <= 0) {
+        if (count == 0 || errno != EAGAIN)
+            connection->state = BROKEN;
+        return;
+    }
+    bool full = (size_t)count == room;
+    proceed(connection, in, kept + (size_t)count, full);
+    if (connection->state == READING && (full || events != EPOLLIN))
+        watch(connection, INPUT);
 }
 
 static void on_writable(struct connection *connection)
@@ -367,28 +393,29 @@ static void on_writable(struct connection *connection)
     connection->state = READING;
     /* Requests that came with the ones whose answers were stuck. */
     proceed(connection, connection->in, connection->in_length, true);
-    if (connection->state == READING || connection->state == LINGERING)
-        watch(connection, EPOLLIN);
+    if (connection->state == READING)
+        watch(connection, INPUT);
 }
 
 static void on_lingering(struct connection *connection)
 {
     for (int i = 0; i < LINGER_READS; i++) {
-        ssize_t count = recv(connection->fd, connection->worker->in, READ_MAX, 0);
-        if (count > 0 || (count < 0 && errno == EINTR))
+        ssize_t count = receive(connection, connection->worker->in, READ_MAX);
+        if (count > 0)
             continue;
         if (count == 0 || errno != EAGAIN)
             connection->state = BROKEN;
         return;
     }
+    watch(connection, INPUT);
 }
 
 static void on_event(struct reactor *reactor, int fd, uint32_t events, void *arg)
 {
-    (void)reactor, (void)fd, (void)events;
+    (void)reactor, (void)fd;
     struct connection *connection = arg;
     if (connection->state == READING)
-        on_readable(connection);
+        on_readable(connection, events);
     else if (connection->state == WRITING)
         on_writable(connection);
     else

@@ -277,19 +277,6 @@ static void drain(struct reactor *first, void *arg)
         reactor_post_embedded(server->workers[t].reactor, &server->drain_posts[t]);
 }
 
-/* A day at a time: in milliseconds, 32 bits hold no more than seven weeks. */
-static void on_duration(struct reactor *first, void *arg)
-{
-    struct server *server = arg;
-    if (!server->duration_s) {
-        drain(first, server);
-        return;
-    }
-    unsigned step_s = MIN(server->duration_s, 86400);
-    server->duration_s -= step_s;
-    reactor_timer_start(&server->duration, step_s * 1000, 0);
-}
-
 void server_stop(struct server *server)
 {
     pthread_mutex_lock(&server->stop_lock);
@@ -358,7 +345,11 @@ static int run_worker(struct server *server, unsigned thread)
     int outcome = reactor_run(reactor, -1);
     if (outcome >= 0)
         return 0;
-    server_stop(server); /* the others must not go on without this one */
+    /* The others must not go on without this one. */
+    if (thread == 0)
+        drain(reactor, server);
+    else
+        server_stop(server);
     return outcome;
 }
 
@@ -400,9 +391,9 @@ int server_run(struct server *server)
             goto closed;
         }
     }
-    reactor_timer_init(&server->duration, first, on_duration, server);
+    reactor_timer_init(&server->duration, first, drain, server);
     if (server->duration_s)
-        on_duration(first, server);
+        reactor_timer_start(&server->duration, server->duration_s * 1000, 0);
     allow_stop(server);
     if (server->announce)
         announce_start(server);
