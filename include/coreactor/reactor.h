@@ -70,13 +70,13 @@ int reactor_deregister(struct reactor *reactor, int fd);
 int reactor_run(struct reactor *reactor, int timeout_ms);
 
 /* Ends reactor_run() when the turn in progress is complete, so that no event that was received is
- * lost. Without a run in progress, the next one returns at once. Any thread; also async-signal-safe
- * (signal-safety(7)). */
+ * lost. Without a run in progress, the next one returns at once. Any thread, with
+ * the same condition; also async-signal-safe (signal-safety(7)). */
 void reactor_stop(struct reactor *reactor);
 
 /* Runs task(reactor, arg) on the reactor's thread in its next turn, in the order of the posts of
- * each thread. Any thread, as long as the reactor exists. Error: -ENOMEM, and then it will not run.
- */
+ * each thread. Any thread; the reactor must exist until the call has returned. Error: -ENOMEM, and
+ * then it will not run. */
 int reactor_post(struct reactor *reactor, reactor_task task, void *arg);
 
 /* The time at which the present turn's events were received: nanoseconds of CLOCK_MONOTONIC

@@ -165,7 +165,8 @@ int reactor_deregister(struct reactor *reactor, int fd)
     struct source *source = find(reactor, fd);
     if (!source)
         return -ENOENT;
-    /* A descriptor that its owner closed too early has left epoll by itself: no reason to fail. */
+    /* Fails when the owner has closed the descriptor already, which is too late (reactor.h) but, unless
+     * the file is open elsewhere too, harmless: it has left epoll by itself. */
     epoll_ctl(reactor->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
     g_hash_table_steal(reactor->sources, GINT_TO_POINTER(fd));
     source->callback = NULL;

@@ -1,0 +1,11 @@
+# The rooms reactor and base.
+unit_test(base WRAP fopen realloc sched_getaffinity)
+unit_test(mailbox)
+unit_test(reactor)
+unit_test(reactor_batch)
+unit_test(reactor_faults WRAP calloc close epoll_create1 epoll_ctl epoll_wait eventfd malloc read write)
+unit_test(reactor_run WRAP calloc epoll_ctl malloc realloc)
+unit_test(reactor_stop)
+unit_test(timer WRAP clock_gettime epoll_wait)
+unit_test(timer_model WRAP clock_gettime epoll_wait)
+unit_test(timer_task WRAP clock_gettime epoll_wait)

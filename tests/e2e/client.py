@@ -1,0 +1,150 @@
+"""A client on a bare socket, which believes nothing: answers are parsed by the letter of RFC 9112."""
+
+import re
+import socket
+import struct
+from dataclasses import dataclass
+
+PATIENCE_S = 60
+PAGE = (b'<!doctype html><html lang="en"><title>coreactor</title>'
+        b"<p>One reactor per core.</p>")
+
+STATUS_LINE = re.compile(rb"HTTP/1\.1 ([1-5]\d\d) ([\t\x20-\x7e]*)")
+FIELD_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+): ((?:[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?)?)")
+HEAD_MAX = 4096
+
+
+def request(method="GET", target="/", *fields, version="HTTP/1.1", host="localhost", body=b""):
+    """The bytes of a request; `fields` are whole lines, without their CRLF."""
+    lines = [f"{method} {target} {version}"]
+    if host is not None:
+        lines.append(f"Host: {host}")
+    lines += fields
+    if body:
+        lines.append(f"Content-Length: {len(body)}")
+    return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body
+
+
+@dataclass
+class Response:
+    status: int
+    reason: str
+    fields: list  # of (name in lower case, value), in order
+    body: bytes
+
+    def __getitem__(self, name):
+        """The value of the only field of that name, or None."""
+        values = [value for known, value in self.fields if known == name.lower()]
+        if len(values) > 1:
+            raise AssertionError(f"{name} was sent {len(values)} times")
+        return values[0] if values else None
+
+    @property
+    def closes(self):
+        return self["connection"] == "close"
+
+
+def parse_head(head):
+    """Status line and fields without the empty line at the end."""
+    first, *lines = head.split(b"\r\n")
+    status_line = STATUS_LINE.fullmatch(first)
+    if not status_line:
+        raise AssertionError(f"no status line: {first!r}")
+    fields = []
+    for line in lines:
+        field = FIELD_LINE.fullmatch(line)
+        if not field:
+            raise AssertionError(f"no field line: {line!r}")
+        fields.append((field[1].decode().lower(), field[2].decode()))
+    return Response(int(status_line[1]), status_line[2].decode(), fields, b"")
+
+
+class Client:
+    """One connection. `receive_buffer` asks for a small SO_RCVBUF."""
+
+    def __init__(self, address, receive_buffer=None, timeout_s=PATIENCE_S):
+        family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        self.socket = socket.socket(family)
+        try:
+            if receive_buffer:
+                self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self.socket.settimeout(timeout_s)
+            self.socket.connect(address)
+        except BaseException:
+            self.socket.close()
+            raise
+        self.unread = b""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        self.socket.close()
+
+    def reset(self):
+        """Closes with a reset (RST) instead of an orderly end."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.socket.close()
+
+    def send(self, data):
+        self.socket.sendall(data)
+
+    def half_close(self):
+        self.socket.shutdown(socket.SHUT_WR)
+
+    def _more(self):
+        piece = self.socket.recv(65536)
+        if not piece:
+            raise AssertionError(f"the connection ended after {self.unread[-200:]!r}")
+        self.unread += piece
+
+    def read(self, head=False):
+        """The next answer; `head` says that it answers a HEAD request."""
+        while (end := self.unread.find(b"\r\n\r\n")) < 0:
+            if len(self.unread) > HEAD_MAX:
+                raise AssertionError(f"no end of the head: {self.unread[:200]!r}")
+            self._more()
+        response = parse_head(self.unread[:end])
+        length = response["content-length"]
+        if length is None or not re.fullmatch("0|[1-9][0-9]*", length):
+            raise AssertionError(f"Content-Length is {length!r}")
+        if response["transfer-encoding"] is not None:
+            raise AssertionError("Transfer-Encoding beside Content-Length")
+        self.unread = self.unread[end + 4:]
+        body_length = 0 if head else int(length)
+        while len(self.unread) < body_length:
+            self._more()
+        response.body, self.unread = self.unread[:body_length], self.unread[body_length:]
+        return response
+
+    def ask(self, *arguments, **options):
+        """Sends request(...) and reads the answer."""
+        self.send(request(*arguments, **options))
+        return self.read(head=arguments[:1] == ("HEAD",))
+
+    def get(self, target="/", *fields, **options):
+        return self.ask("GET", target, *fields, **options)
+
+    def expect_end(self):
+        """The server has closed in order, and nothing came after the last answer."""
+        rest = self.unread + self.socket.recv(4096)
+        if rest:
+            raise AssertionError(f"expected the end of the connection, got {rest[:200]!r}")
+
+    def hears_nothing(self, for_s):
+        """Whether nothing at all arrives for that long."""
+        if self.unread:
+            return False
+        before = self.socket.gettimeout()
+        self.socket.settimeout(for_s)
+        try:
+            self.socket.recv(1, socket.MSG_PEEK)
+            return False
+        except TimeoutError:
+            return True
+        finally:
+            self.socket.settimeout(before)

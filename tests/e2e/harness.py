@@ -1,0 +1,274 @@
+"""Runs the real program and talks to it: what every test_*.py here starts from.
+
+The environment says what is tested: COREACTOR is the program, COREACTOR_SANITIZE the sanitizers it
+was built with (such as "address,undefined" or "thread"; empty for none).
+
+Nothing waits for a fixed time to be enough: what must happen is waited for, for PATIENCE_S at most.
+"""
+
+import glob
+import os
+import re
+import resource
+import select
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import unittest
+
+from client import Client
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+PROGRAM = os.path.abspath(os.environ.get("COREACTOR") or ROOT + "/build/release/coreactor")
+SANITIZE = os.environ.get("COREACTOR_SANITIZE", "")
+PATIENCE_S = 60
+
+ANNOUNCEMENT = re.compile(r"coreactor: listening on http://(\S+):(\d+)/ with (\d+) reactors?\n")
+SUMMARY = re.compile(r"coreactor: answered (\d+) requests on (\d+) connections\n")
+SANITIZER_REPORT = re.compile(
+    r"(ERROR|WARNING|SUMMARY): \w*Sanitizer|runtime error:|Sanitizer:DEADLYSIGNAL")
+
+
+def scaled(count, sanitized):
+    """`count` for a plain build, `sanitized` for one that is several times slower."""
+    return sanitized if SANITIZE else count
+
+
+def wait_until(condition, what, patience_s=PATIENCE_S):
+    """Waits until condition() is true and returns its value."""
+    deadline = time.monotonic() + patience_s
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {patience_s} s in vain until {what}")
+        time.sleep(0.01)
+    return value
+
+
+def free_port():
+    """A port of 127.0.0.1 on which nothing listens, for when the program cannot say its own."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def raise_descriptor_limit(wanted):
+    """Lets this process have `wanted` descriptors; returns how many it may have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return soft
+
+
+def limit_descriptors(count):
+    """For preexec: soft and hard limit, so that the program cannot raise it."""
+    return lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (count, count))
+
+
+def environment(changes=None):
+    """What the program runs with. The sanitizers' options of the caller come as they are."""
+    result = {name: value for name, value in os.environ.items()
+              if not name.startswith(("OMP_", "GOMP_", "G_MESSAGES", "G_DEBUG"))}
+    result.setdefault("TSAN_OPTIONS", f"suppressions={ROOT}/tests/tsan.supp")
+    result.update(changes or {})
+    return result
+
+
+def sanitizer_findings(pid, stderr):
+    """What the sanitizers said about the process: on stderr, or in the files of log_path."""
+    findings = stderr if SANITIZER_REPORT.search(stderr) else ""
+    options = " ".join(os.environ.get(name + "_OPTIONS", "") for name in ("ASAN", "UBSAN", "TSAN"))
+    for path in set(re.findall(r"log_path=([^:\s]+)", options)):
+        for name in glob.glob(f"{glob.escape(path)}.{pid}"):
+            with open(name, encoding="utf-8", errors="replace") as file:
+                findings += file.read()
+    return findings
+
+
+class Server:
+    """A running coreactor. `listen` holds one ADDR:PORT for each -l; `preexec` runs in the child.
+
+    It is ready when the constructor returns, unless it was told not to say so (-q, or a `stdout`
+    other than a pipe)."""
+
+    def __init__(self, *arguments, listen=("127.0.0.1:0",), env=None, preexec=None,
+                 stdout=subprocess.PIPE):
+        command = [PROGRAM, *(word for address in listen for word in ("-l", address)), *arguments]
+        self.stderr_file = tempfile.TemporaryFile()
+        self.stdout_text = ""
+        self.addresses = []
+        self.reactors = None
+        self.checked = False
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=stdout, stderr=self.stderr_file,
+            env=environment(env), preexec_fn=preexec)
+        self.pid = self.process.pid
+        if stdout == subprocess.PIPE and not {"-q", "--quiet"} & set(arguments):
+            try:
+                self._read_announcements(len(listen))
+            except BaseException:
+                self.kill()
+                raise
+        elif listen:
+            host, port = listen[0].rsplit(":", 1)
+            self.addresses = [(host.strip("[]"), int(port))]
+
+    def _read_announcements(self, count):
+        for _ in range(count):
+            line = self._read_line()
+            match = ANNOUNCEMENT.fullmatch(line)
+            if not match:
+                self.kill()
+                raise AssertionError(f"no announcement: {line!r}; stderr: {self.stderr()!r}")
+            self.addresses.append((match[1].strip("[]"), int(match[2])))
+            self.reactors = int(match[3])
+
+    def _read_line(self):
+        pipe = self.process.stdout
+        deadline = time.monotonic() + PATIENCE_S
+        while "\n" not in self.stdout_text:
+            if not select.select([pipe], [], [], max(0, deadline - time.monotonic()))[0]:
+                raise AssertionError(f"the server said nothing for {PATIENCE_S} s")
+            if not (piece := os.read(pipe.fileno(), 4096)):
+                break
+            self.stdout_text += piece.decode()
+        line, newline, self.stdout_text = self.stdout_text.partition("\n")
+        return line + newline
+
+    @property
+    def address(self):
+        return self.addresses[0]
+
+    @property
+    def url(self):
+        host, port = self.address
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    def client(self, **options):
+        return Client(self.address, **options)
+
+    def send_signal(self, number):
+        self.process.send_signal(number)
+
+    def stderr(self):
+        return os.pread(self.stderr_file.fileno(), 1 << 20, 0).decode()
+
+    def wait(self, patience_s=PATIENCE_S):
+        """Waits for the end; returns (exit status, what it printed after the announcements)."""
+        try:
+            rest, _ = self.process.communicate(timeout=patience_s)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"the server did not end within {patience_s} s") from None
+        self.stdout_text += (rest or b"").decode()
+        return self.process.returncode, self.stdout_text
+
+    def stop(self, number=signal.SIGTERM, status=0, stderr="", patience_s=PATIENCE_S):
+        """Ends the server with a signal (None: it ends by itself) and checks how it went: exit
+        status, and that all of stderr matches the pattern. Returns the answered requests and the
+        connections of its summary, or None when it printed none."""
+        if number:
+            self.send_signal(number)
+        returned, rest = self.wait(patience_s)
+        self.checked = True
+        said = self.stderr()
+        if findings := sanitizer_findings(self.pid, said):
+            raise AssertionError(f"a sanitizer found something:\n{findings}")
+        if returned != status or not re.fullmatch(stderr, said):
+            raise AssertionError(f"exit status {returned}, expected {status}; stderr: {said!r}")
+        match = SUMMARY.fullmatch(rest)
+        return (int(match[1]), int(match[2])) if match else None
+
+    def kill(self):
+        """Without any check: only the process that was started here, by its id."""
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        if self.process.stdout:
+            self.process.stdout.close()
+
+    def descriptors(self):
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    def tasks(self):
+        return sorted(int(name) for name in os.listdir(f"/proc/{self.pid}/task"))
+
+    def cpu_s(self):
+        with open(f"/proc/{self.pid}/stat", encoding="ascii") as file:
+            fields = file.read().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def anonymous_bytes(self):
+        """Memory of its own, as the page tables have it (VmRSS and its parts lag behind)."""
+        with open(f"/proc/{self.pid}/smaps_rollup", encoding="ascii") as file:
+            return int(re.search(r"^Anonymous: +(\d+) kB", file.read(), re.M)[1]) * 1024
+
+
+class Finished:
+    """What a run of the program that ends by itself came to."""
+
+    def __init__(self, *arguments, env=None, preexec=None):
+        process = subprocess.Popen(
+            [PROGRAM, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, env=environment(env), preexec_fn=preexec)
+        try:
+            stdout, stderr = process.communicate(timeout=PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            stdout, stderr = process.communicate()
+            raise AssertionError(f"{arguments} did not end; stderr: {stderr!r}") from None
+        self.status, self.stdout, self.stderr = process.returncode, stdout.decode(), stderr.decode()
+        if findings := sanitizer_findings(process.pid, self.stderr):
+            raise AssertionError(f"a sanitizer found something:\n{findings}")
+
+
+def finish(server):
+    """Stops the server, unless the test has, with all checks; whatever happens, it is gone then."""
+    try:
+        if not server.checked:
+            server.stop()
+    finally:
+        server.kill()
+        server.stderr_file.close()
+
+
+class ServerTest(unittest.TestCase):
+    """Tests that start servers of their own, which are stopped and checked after each test."""
+
+    def serve(self, *arguments, **options):
+        server = Server(*arguments, **options)
+        self.addCleanup(finish, server)
+        return server
+
+    def connect(self, server, **options):
+        client = server.client(**options)
+        self.addCleanup(client.close)
+        return client
+
+    def assert_serves(self, server):
+        with server.client() as client:
+            self.assertEqual(client.get().status, 200)
+
+
+class SharedServerTest(ServerTest):
+    """Tests that share one server, started with ARGUMENTS: it is checked when all have run."""
+
+    ARGUMENTS = ("-j", "1")
+
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Server(*cls.ARGUMENTS)
+        cls.addClassCleanup(finish, cls.server)
+
+
+def curl(*arguments):
+    """Runs curl without the user's settings; returns its standard output, or raises."""
+    result = subprocess.run(
+        ["curl", "-q", "-sS", "--max-time", str(PATIENCE_S), "--noproxy", "*", *arguments],
+        stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    if result.returncode:
+        raise AssertionError(f"curl: {result.stderr.decode()}")
+    return result.stdout.decode()
