@@ -39,24 +39,40 @@ enum {
     LINE_FRAME = METHOD_MAX + sizeof("  HTTP/1.1") - 1, /* of a request line beside its target */
 };
 
-/* The place of the first set bit at or after `from` in one kind of mark. There is one: the head
- * ends in a CR, which has a mark of either kind, and an LF. */
-#define NEXT_MARK(scan, kind, from)                                                              \
-    next_mark(&(scan)->words[(from) / 64], offsetof(struct http_marks, kind) / sizeof(uint64_t), \
-              from)
-
-static inline size_t next_mark(const struct http_marks *marks, size_t kind, size_t from)
+/* The place of the first byte at or after `from` that is no tchar. There is one: the head ends in
+ * CRLF. */
+static inline size_t token_end(const struct http_scan *scan, size_t from)
 {
-    const uint64_t *word = (const uint64_t *)marks + kind;
-    uint64_t bits = *word >> from % 64;
+    const struct http_marks *marks = &scan->words[from / 64];
+    uint64_t bits = marks->not_token >> from % 64;
     if (__builtin_expect(bits != 0, 1))
         return from + (unsigned)__builtin_ctzll(bits);
     from -= from % 64;
     do {
-        word += sizeof(*marks) / sizeof(*word);
+        marks++;
         from += 64;
-    } while (!*word);
-    return from + (unsigned)__builtin_ctzll(*word);
+    } while (!marks->not_token);
+    return from + (unsigned)__builtin_ctzll(marks->not_token);
+}
+
+/* Walks from CR to CR by clearing bits, so that finding a line does not wait until the one before
+ * it is understood: searching from where that one ended made the whole parser an eighth slower. */
+struct lines {
+    const struct http_marks *marks;
+    size_t at;   /* place of the word's first byte */
+    uint64_t cr; /* of the word, what is left of it */
+};
+
+static inline size_t next_line_end(struct lines *lines)
+{
+    while (__builtin_expect(lines->cr == 0, 0)) {
+        lines->marks++;
+        lines->at += 64;
+        lines->cr = lines->marks->cr;
+    }
+    size_t end = lines->at + (unsigned)__builtin_ctzll(lines->cr);
+    lines->cr &= lines->cr - 1;
+    return end;
 }
 
 static inline struct http_span span(size_t from, size_t to)
@@ -188,7 +204,7 @@ static int parse_target(struct parse *parse, size_t from, size_t to)
     request->target = span(from, to);
     if (to - from > parse->limits->target_bytes)
         return -414;
-    request->path = request->target;
+    request->path = span(from, to);
     if (parse->bytes[from] == '/')
         return http_method_is(request, "CONNECT") ? -400 : 0;
     if (parse->bytes[from] == '*' && to - from == 1)
@@ -222,11 +238,10 @@ static inline bool is_target_byte(char byte)
     return byte > ' ' && byte < 0x7f && byte != '#';
 }
 
-/* Returns where the fields start, or the error. */
-static int parse_request_line(struct parse *parse)
+static inline int parse_request_line(struct parse *parse, size_t line_end)
 {
     const char *bytes = parse->bytes;
-    size_t method_end = NEXT_MARK(parse->scan, not_token, 0);
+    size_t method_end = token_end(parse->scan, 0);
     if (method_end == 0 || bytes[method_end] != ' ')
         return -400;
     /* No handler knows it (RFC 9112 section 3); and without a limit judge_unfinished() could not
@@ -240,13 +255,10 @@ static int parse_request_line(struct parse *parse)
         target_end++;
     if (target_end == target || bytes[target_end] != ' ')
         return -400;
-    size_t line_end = NEXT_MARK(parse->scan, cr, target_end);
     if (bytes[line_end + 1] != '\n')
         return -400;
     int error = parse_version(parse, target_end + 1, line_end);
-    if (!error)
-        error = parse_target(parse, target, target_end);
-    return error ? error : (int)line_end + 2;
+    return error ? error : parse_target(parse, target, target_end);
 }
 
 /* --- the fields (RFC 9112 sections 5 to 7) --- */
@@ -342,27 +354,24 @@ static inline int parse_known_field(struct parse *parse, const char *name, size_
 
 /* The field lines from `at` to the empty line: 0, or the error. A folded line (obs-fold) and a
  * space before the colon fail here, because a space is no token. */
-static int parse_fields(struct parse *parse, size_t at)
+static inline int parse_fields(struct parse *parse, struct lines lines, size_t at)
 {
     const char *bytes = parse->bytes;
-    const struct http_scan *scan = parse->scan;
     struct http_field *field = parse->request->fields;
     const struct http_field *end = field + parse->limits->field_count;
-    while (bytes[at] != '\r') {
-        size_t name_end = NEXT_MARK(scan, not_token, at);
-        if (name_end == at || bytes[name_end] != ':')
+    size_t line_end;
+    while ((line_end = next_line_end(&lines)) != at) {
+        size_t name_end = token_end(parse->scan, at);
+        if (name_end == at || bytes[name_end] != ':' || bytes[line_end + 1] != '\n')
             return -400;
         if (field == end)
             return -431;
         size_t value = name_end + 1;
-        size_t line_end = NEXT_MARK(scan, cr, value);
         size_t value_end = line_end;
-        while (value < line_end && is_space(bytes[value]))
+        while (value < value_end && is_space(bytes[value]))
             value++;
-        while (value_end > value && is_space(bytes[value_end - 1]))
+        while (value < value_end && is_space(bytes[value_end - 1]))
             value_end--;
-        if (bytes[line_end + 1] != '\n')
-            return -400;
         field->name = span(at, name_end);
         field->value = span(value, value_end);
         field++;
@@ -405,8 +414,11 @@ static int parse_head(struct parse *parse)
     request->content_length = 0;
     request->expects_continue = false;
     request->field_count = 0;
-    int fields = parse_request_line(parse);
-    int error = fields < 0 ? fields : parse_fields(parse, (size_t)fields);
+    struct lines lines = {.marks = parse->scan->words, .cr = parse->scan->words[0].cr};
+    size_t line_end = next_line_end(&lines);
+    int error = parse_request_line(parse, line_end);
+    if (!error)
+        error = parse_fields(parse, lines, line_end + 2);
     return error ? error : judge_framing(parse);
 }
 

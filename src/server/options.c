@@ -106,6 +106,21 @@ static char **split_letters(int argc, char **argv)
     return (char **)g_ptr_array_free(split, FALSE);
 }
 
+/* The flag to which an argument such as "--quiet=no" gives a value, which GOption would ignore. */
+static const struct option *find_valued_flag(char **arguments)
+{
+    for (; *arguments; arguments++) {
+        for (size_t i = 0; i < G_N_ELEMENTS(table); i++) {
+            size_t length = strlen(table[i].name);
+            if (table[i].kind == FLAG && g_str_has_prefix(*arguments, "--") &&
+                strncmp(*arguments + 2, table[i].name, length) == 0 &&
+                (*arguments)[2 + length] == '=')
+                return &table[i];
+        }
+    }
+    return NULL;
+}
+
 static GOptionContext *new_context(struct options *options, char *texts[])
 {
     GOptionEntry entries[G_N_ELEMENTS(table) + 1] = {{0}};
@@ -138,12 +153,16 @@ bool options_parse(struct options *options, int argc, char **argv, char **messag
     *message = NULL;
 
     char **arguments = split_letters(argc, argv);
+    const struct option *valued_flag = find_valued_flag(arguments);
     GOptionContext *context = new_context(options, texts);
     bool ok = g_option_context_parse_strv(context, &arguments, &error);
     g_option_context_free(context);
     if (!ok) {
         *message = g_strdup(error->message);
         g_error_free(error);
+    } else if (valued_flag) {
+        ok = false;
+        *message = g_strdup_printf("--%s takes no value", valued_flag->name);
     } else if (arguments[0] && arguments[1]) {
         ok = false;
         *message = g_strdup_printf("unexpected argument '%s'", arguments[1]);
