@@ -1,5 +1,6 @@
 #include "base/cpus.h"
 
+#include <omp.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -110,6 +111,13 @@ static unsigned tightest_quota(const char *controller, unsigned (*quota_of)(cons
 
 static unsigned affinity(void)
 {
+    /* With OMP_PLACES or OMP_PROC_BIND, OpenMP has bound this thread to the first place before
+     * main(), and its mask says nothing about the process. */
+    unsigned in_places = 0;
+    for (int place = 0; place < omp_get_num_places(); place++)
+        in_places += (unsigned)omp_get_place_num_procs(place);
+    if (in_places)
+        return in_places;
     cpu_set_t set;
     if (sched_getaffinity(0, sizeof(set), &set) == 0)
         return (unsigned)CPU_COUNT(&set);

@@ -4,8 +4,9 @@
 #ifndef BASE_CPUS_H
 #define BASE_CPUS_H
 
-/* The CPUs of the affinity mask (sched_getaffinity(2)), or fewer where the quota of a control group
- * (cgroup v2 cpu.max, v1 cpu.cfs_quota_us) allows less time than that, rounded up. At least 1. */
+/* The CPUs of the affinity mask (sched_getaffinity(2)) or of OMP_PLACES, or fewer where the quota
+ * of a control group (cgroup v2 cpu.max, v1 cpu.cfs_quota_us) allows less time than that, rounded
+ * up. At least 1. */
 unsigned cpus_allowed(void);
 
 /* The CPUs that a quota of `text`, "QUOTA PERIOD" in microseconds or "max PERIOD", is worth,

@@ -427,8 +427,10 @@ static int parse_head(struct parse *parse)
 /* The head has not ended yet: may it go on? */
 static int judge_unfinished(const char *bytes, size_t length, const struct http_limits *limits)
 {
-    if (!memchr(bytes, '\r', length))
-        return length > limits->target_bytes + LINE_FRAME ? -414 : 0;
+    const char *line_end = memchr(bytes, '\r', length);
+    size_t line_length = line_end ? (size_t)(line_end - bytes) : length;
+    if (line_length > limits->target_bytes + LINE_FRAME)
+        return -414;
     return length >= limits->head_bytes ? -431 : 0;
 }
 

@@ -6,6 +6,8 @@ was built with (such as "address,undefined" or "thread"; empty for none).
 Nothing waits for a fixed time to be enough: what must happen is waited for, for PATIENCE_S at most.
 """
 
+import contextlib
+import fcntl
 import glob
 import os
 import re
@@ -24,7 +26,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 PROGRAM = os.path.abspath(os.environ.get("COREACTOR") or ROOT + "/build/release/coreactor")
 SANITIZE = os.environ.get("COREACTOR_SANITIZE", "")
-PATIENCE_S = 60
+PATIENCE_S = int(__import__("os").environ.get("PAT","60"))
+PIPE = subprocess.PIPE
 
 ANNOUNCEMENT = re.compile(r"coreactor: listening on http://(\S+):(\d+)/ with (\d+) reactors?\n")
 SUMMARY = re.compile(r"coreactor: answered (\d+) requests on (\d+) connections\n")
@@ -52,6 +55,26 @@ def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+@contextlib.contextmanager
+def default_port():
+    """Port 18470 for one test at a time; skips the test when somebody else keeps it."""
+    with open(f"{tempfile.gettempdir()}/coreactor-e2e-{os.getuid()}.lock", "wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+
+        def is_free():
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                with contextlib.suppress(OSError):
+                    probe.bind(("127.0.0.1", 18470))
+                    return True
+            return False
+        try:
+            wait_until(is_free, "port 18470 is free", patience_s=20)
+        except AssertionError as error:
+            raise unittest.SkipTest(str(error)) from None
+        yield 18470
 
 
 def raise_descriptor_limit(wanted):
@@ -89,13 +112,14 @@ def sanitizer_findings(pid, stderr):
 
 
 class Server:
-    """A running coreactor. `listen` holds one ADDR:PORT for each -l; `preexec` runs in the child.
+    """A running coreactor. `listen` holds one ADDR:PORT for each -l, or none for the program's default;
+    `preexec` runs in the child.
 
     It is ready when the constructor returns, unless it was told not to say so (-q, or a `stdout`
     other than a pipe)."""
 
     def __init__(self, *arguments, listen=("127.0.0.1:0",), env=None, preexec=None,
-                 stdout=subprocess.PIPE):
+                 stdout=PIPE):
         command = [PROGRAM, *(word for address in listen for word in ("-l", address)), *arguments]
         self.stderr_file = tempfile.TemporaryFile()
         self.stdout_text = ""
@@ -106,9 +130,9 @@ class Server:
             command, stdin=subprocess.DEVNULL, stdout=stdout, stderr=self.stderr_file,
             env=environment(env), preexec_fn=preexec)
         self.pid = self.process.pid
-        if stdout == subprocess.PIPE and not {"-q", "--quiet"} & set(arguments):
+        if stdout == PIPE and not {"-q", "--quiet"} & set(arguments):
             try:
-                self._read_announcements(len(listen))
+                self._read_announcements(max(1, len(listen)))
             except BaseException:
                 self.kill()
                 raise
@@ -147,8 +171,8 @@ class Server:
         host, port = self.address
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
-    def client(self, **options):
-        return Client(self.address, **options)
+    def client(self, address=None, **options):
+        return Client(address or self.address, **options)
 
     def send_signal(self, number):
         self.process.send_signal(number)
@@ -212,8 +236,7 @@ class Finished:
 
     def __init__(self, *arguments, env=None, preexec=None):
         process = subprocess.Popen(
-            [PROGRAM, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, env=environment(env), preexec_fn=preexec)
+            [PROGRAM, *arguments], stdin=subprocess.DEVNULL, stdout=PIPE, stderr=PIPE, env=environment(env), preexec_fn=preexec)
         try:
             stdout, stderr = process.communicate(timeout=PATIENCE_S)
         except subprocess.TimeoutExpired:

@@ -12,14 +12,6 @@
 static const struct http_limits small = {
     .head_bytes = 300, .target_bytes = 40, .field_count = 5, .body_bytes = 1000};
 
-static char *repeated(char byte, size_t count)
-{
-    char *text = g_malloc(count + 1);
-    memset(text, byte, count);
-    text[count] = '\0';
-    return text;
-}
-
 static void expect_result(const char *bytes, const struct http_limits *limits, int expected)
 {
     const struct request_case request_case = {"", bytes, strlen(bytes), expected};
@@ -34,14 +26,14 @@ static void expect_result(const char *bytes, const struct http_limits *limits, i
 static char *head_of(size_t length)
 {
     static const char frame[] = GET_11 HOST "x: \r\n\r\n";
-    g_autofree char *value = repeated('v', length - strlen(frame));
+    g_autofree char *value = g_strnfill(length - strlen(frame), 'v');
     return g_strconcat(GET_11 HOST "x: ", value, "\r\n\r\n", NULL);
 }
 
 static void check_head_bytes(const struct http_limits *limits)
 {
     for (int excess = -2; excess <= 70; excess += excess < 3 ? 1 : 33) {
-        g_autofree char *head = head_of((size_t)((int)limits->head_bytes + excess));
+        g_autofree char *head = head_of(limits->head_bytes + (size_t)excess);
         expect_result(head, limits, excess <= 0 ? WHOLE : -431);
         /* The empty line before a request does not count. */
         g_autofree char *after_line = g_strconcat("\r\n", head, NULL);
@@ -97,8 +89,8 @@ static void test_field_count(void)
 static void check_target_bytes(const struct http_limits *limits)
 {
     for (int excess = -1; excess <= 2; excess++) {
-        size_t length = (size_t)((int)limits->target_bytes + excess);
-        g_autofree char *path = repeated('p', length - 1);
+        size_t length = limits->target_bytes + (size_t)excess;
+        g_autofree char *path = g_strnfill(length - 1, 'p');
         g_autofree char *origin = g_strconcat("GET /", path, " HTTP/1.1\r\n" HOST "\r\n", NULL);
         expect_result(origin, limits, excess <= 0 ? WHOLE : -414);
         /* The target counts as it was sent, scheme and host included. */
@@ -118,12 +110,18 @@ static void test_target_bytes(void)
 static void test_endless_line(void)
 {
     struct http_request request;
-    g_autofree char *path = repeated('p', 20000);
+    g_autofree char *path = g_strnfill(20000, 'p');
     g_autofree char *line = g_strconcat("GET /", path, NULL);
     size_t longest = http_limits_default.target_bytes + 64;
     g_assert_cmpint(parse(line, longest, &request), ==, 0);
     g_assert_cmpint(parse(line, longest + 1, &request), ==, -414);
     g_assert_cmpint(parse(line, 20000, &request), ==, -414);
+    /* The end of the line is no reason to wait for the fields. */
+    memcpy(line + longest + 1, "\r\n", 2);
+    for (size_t length = longest + 1; length < longest + 4; length++)
+        g_assert_cmpint(parse(line, length, &request), ==, -414);
+    memcpy(line + longest, "\r\n", 2);
+    g_assert_cmpint(parse(line, longest + 2, &request), ==, 0);
     g_assert_cmpint(http_parse_request(line, 104, &small, &request), ==, 0);
     g_assert_cmpint(http_parse_request(line, 105, &small, &request), ==, -414);
 }
@@ -136,8 +134,8 @@ static void test_method_bytes(void)
 {
     static const size_t lengths[] = {53, 54, 55, 56, 100, 8300, 16000};
     for (size_t i = 0; i < G_N_ELEMENTS(lengths); i++) {
-        g_autofree char *method = repeated('M', lengths[i]);
-        g_autofree char *path = repeated('p', small.target_bytes - 1);
+        g_autofree char *method = g_strnfill(lengths[i], 'M');
+        g_autofree char *path = g_strnfill(small.target_bytes - 1, 'p');
         g_autofree char *head = g_strconcat(method, " /", path, " HTTP/1.0\r\n\r\n", NULL);
         struct http_request request;
         size_t length = strlen(head);

@@ -10,8 +10,9 @@ void guarded_open(struct guarded *guarded, size_t capacity)
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     size_t readable = (capacity + page - 1) / page * page;
     guarded->map_bytes = readable + 2 * page;
-    guarded->map =
-        mmap(NULL, guarded->map_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, (off_t)0);
+    const int flags = MAP_PRIVATE | MAP_ANONYMOUS;
+    /* cppcheck-suppress invalidFunctionArg ; mmap(2) asks for -1 when there is no file */
+    guarded->map = mmap(NULL, guarded->map_bytes, PROT_NONE, flags, -1, 0);
     g_assert_true(guarded->map != MAP_FAILED);
     guarded->start = (char *)guarded->map + page;
     guarded->end = guarded->start + readable;
