@@ -107,10 +107,18 @@ def facts(host):
     return found
 
 
+def missing_tools(names):
+    return [name for name in names if shutil.which(name) is None]
+
+
 def require_tools(*names):
-    missing = [name for name in names if shutil.which(name) is None]
+    """Installs what is missing, as the other scripts do."""
+    if missing_tools(names):
+        subprocess.run([str(ROOT / "scripts/install-deps"), "--bench"], check=False)
+    missing = missing_tools(names)
     if missing:
-        raise Failure(f"not installed: {', '.join(missing)} (scripts/install-deps installs it)")
+        raise Failure(f"not installed: {', '.join(missing)} (scripts/install-deps --bench "
+                      "installs it)")
 
 
 def raise_descriptor_limit(needed):

@@ -93,11 +93,14 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: %s [NAME] [COUNT]\n", argv[0]);
         return EXIT_FAILURE;
     }
+    bool found = argc < 3;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         double rounds[ROUNDS];
         if (argc == 3) {
-            if (strcmp(argv[1], cases[i].name) == 0)
+            if (strcmp(argv[1], cases[i].name) == 0) {
                 parse_many(cases[i].head, strlen(cases[i].head), count);
+                found = true;
+            }
             continue;
         }
         for (int round = 0; round < ROUNDS; round++)
@@ -107,5 +110,7 @@ int main(int argc, char **argv)
                rounds[ROUNDS / 2], http_parser_scanner());
     }
     free(forty);
-    return EXIT_SUCCESS;
+    if (!found)
+        fprintf(stderr, "parser_bench: no case is called '%s'\n", argv[1]);
+    return found ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -46,23 +46,24 @@ struct http_text http_request_query(const struct http_request *request);
  */
 struct http_text http_request_header(const struct http_request *request, const char *name);
 
-/* Adds a field to the answer; call it before http_respond(). The framing fields Connection,
- * Content-Length, Date, Server and Transfer-Encoding belong to the library. Both texts are copied.
+/* Adds a field to the answer; call it before http_respond(). The fields Connection, Content-Length,
+ * Content-Type, Date, Server and Transfer-Encoding belong to the library. Both texts are copied.
  * Returns 0, -EINVAL for a name or value that RFC 9110 section 5 does not allow or a field of the
- * library's, -ENOMEM. */
+ * library's, -EALREADY when already answered, -ENOMEM. */
 int http_response_header(struct http_response *response, const char *name, const char *value);
 
 /* Completes the answer with `status` (200 to 599) and a body of `length` bytes, which is copied,
- * and returns `status`. `content_type` may be NULL when there is no body. HEAD, 204 and 304 send no
- * body (RFC 9110 section 6.4.1). Returns -EINVAL for a status out of range, -EALREADY when already
- * answered, -ENOMEM; return that value from the handler and the client gets a 500 where that is
- * still possible. */
+ * and returns `status`. `content_type` may be NULL when there is no body. HEAD, 204, 205 and 304
+ * send no body (RFC 9110 sections 6.4.1 and 15.3.6). Returns -EINVAL for a status out of range or a
+ * type that is no field value, -EALREADY when already answered, -ENOMEM; return that value from the
+ * handler and the client gets a 500 where that is still possible. */
 int http_respond(struct http_response *response, int status, const char *content_type,
                  const void *body, size_t length);
 
 /* http_respond() for an answer that is always the same: while the server runs, the same
- * `content_type` and `body` pointers must always point at the same bytes. The library may keep the
- * answer it made from them and send it again without making it anew. */
+ * `content_type` and `body` pointers must always point at the same bytes. Each reactor keeps the
+ * last such answer, if its body has at most 64 KiB, and sends it again without making it anew: good
+ * for one page that most requests get; where pages alternate, http_respond() costs less. */
 int http_respond_constant(struct http_response *response, int status, const char *content_type,
                           const void *body, size_t length);
 

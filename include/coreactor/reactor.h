@@ -2,8 +2,8 @@
  * reactor.h - an event loop over epoll(7): descriptors, timers, work from other threads.
  *
  * A reactor belongs to one thread, the one that calls reactor_run(). Every function here must be
- * called on that thread (or before reactor_run() starts), except reactor_post() and
- * reactor_stop(), which any thread may call.
+ * called on that thread, or by whoever has the reactor to itself before or after the run, except
+ * reactor_post() and reactor_stop(), which any thread may call.
  *
  * Functions that can fail return 0 or a negative errno value.
  */
@@ -70,13 +70,13 @@ int reactor_deregister(struct reactor *reactor, int fd);
 int reactor_run(struct reactor *reactor, int timeout_ms);
 
 /* Ends reactor_run() when the turn in progress is complete, so that no event that was received is
- * lost. Without a run in progress, the next one returns at once. Any thread, with
- * the same condition; also async-signal-safe (signal-safety(7)). */
+ * lost. Without a run in progress, the next one returns at once. Any thread, and async-signal-safe
+ * (signal-safety(7)); the reactor must exist until the call has returned. */
 void reactor_stop(struct reactor *reactor);
 
-/* Runs task(reactor, arg) on the reactor's thread in its next turn, in the order of the posts of
- * each thread. Any thread; the reactor must exist until the call has returned. Error: -ENOMEM, and
- * then it will not run. */
+/* Runs task(reactor, arg) on the reactor's thread in one of its next turns, in the order of the
+ * posts of each thread. Any thread; the reactor must exist until the call has returned. Errors, and
+ * then it will not run: -ENOMEM, -ESHUTDOWN (from work that reactor_destroy() runs). */
 int reactor_post(struct reactor *reactor, reactor_task task, void *arg);
 
 /* The time at which the present turn's events were received: nanoseconds of CLOCK_MONOTONIC

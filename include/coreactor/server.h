@@ -31,7 +31,9 @@ struct server_options {
 const char *coreactor_version(void);
 
 /* A server that is not running yet; `options` (NULL: all defaults) and the texts it points at are
- * copied. NULL when memory is short. The caller frees it with server_free(). */
+ * copied. NULL with errno set when memory is short (ENOMEM) or options->size is 0 or larger than
+ * this library knows (EINVAL); the functions below take a NULL server for an error, so only
+ * server_run() needs to be checked. The caller frees it with server_free(). */
 struct server *server_new(const struct server_options *options);
 
 /* Sets the handler for every request; `arg` is passed to it. It is called on all reactors at the
@@ -42,12 +44,14 @@ void server_handle(struct server *server, http_handler handler, void *arg);
 /* Opens the listeners and serves until server_stop(), a signal (if asked for) or the duration ends
  * it, then drains: connections waiting to be accepted are served, requests in flight are finished
  * with `Connection: close`, for at most drain_timeout_s. Blocks; runs the first reactor on the
- * calling thread and the others on an OpenMP team. Returns 0 after a drain; -errno when it could
- * not start, and then server_error() says why. A server runs once. */
+ * calling thread and the others on an OpenMP team, for which it sets omp_set_dynamic(0); it must
+ * not be called inside a parallel region. Returns 0 after a drain; -errno when it could not start,
+ * and then server_error() says why. A server runs once (-EALREADY). */
 int server_run(struct server *server);
 
-/* Begins the drain. Any thread, handlers included; once is enough, more does no harm. Called before
- * server_run(), that call returns after its first drain. */
+/* Begins the drain. Any thread, handlers included, but no signal handler: it takes a lock. Once is
+ * enough, more does no harm. Called before server_run(), that call returns after its first drain.
+ */
 void server_stop(struct server *server);
 
 /* One line, without a newline, that says why server_run() failed and what to do; "" when it did

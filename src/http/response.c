@@ -8,6 +8,8 @@
 #include <stdio.h>
 
 enum {
+    READY_MAX =
+        65536, /* bytes of a constant body that is worth keeping; copying costs little beyond */
     DECIMAL_MAX = 20,     /* digits of a 64-bit number */
     STATUS_LINE_MAX = 64, /* "HTTP/1.1 511 Network Authentication Required\r\n" fits */
     FRAMING_MAX = 128,    /* the names of our own fields, Content-Length's digits, Connection */
@@ -52,8 +54,8 @@ static bool is_value(struct http_text value)
 
 static bool is_ours(struct http_text name)
 {
-    static const char *const ours[] = {"connection", "content-length", "date", "server",
-                                       "transfer-encoding"};
+    static const char *const ours[] = {"connection", "content-length", "content-type",
+                                       "date",       "server",         "transfer-encoding"};
     for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++) {
         if (http_text_is(name, ours[i]))
             return true;
@@ -65,6 +67,8 @@ int http_response_header(struct http_response *response, const char *name, const
 {
     struct http_text name_text = {name, strlen(name)};
     struct http_text value_text = {value, strlen(value)};
+    if (response->status)
+        return -EALREADY;
     if (!is_token(name_text) || !is_value(value_text) || is_ours(name_text))
         return -EINVAL;
     struct buffer *fields = response->fields;
@@ -124,6 +128,8 @@ int http_respond(struct http_response *response, int status, const char *content
         return -EINVAL;
     if (response->status)
         return -EALREADY;
+    if (status == 205)
+        length = 0; /* RFC 9110 section 15.3.6 */
     struct buffer *out = response->out;
     const struct buffer *fields = response->fields;
     size_t type_length = content_type ? strlen(content_type) : 0;
@@ -176,7 +182,8 @@ static void keep_ready(struct http_response *response, size_t from, const char *
     if (!buffer_reserve(&ready->bytes, size))
         return;
     buffer_put(&ready->bytes, response->out->bytes + from, size);
-    ready->head_length = is_bodiless(response->status) ? size : size - length;
+    ready->head_length =
+        is_bodiless(response->status) || response->status == 205 ? size : size - length;
     ready->status = response->status;
     ready->content_type = content_type;
     ready->body = body;
@@ -194,7 +201,7 @@ int http_respond_constant(struct http_response *response, int status, const char
     if (!is_ready(response, status, content_type, body, length)) {
         size_t from = out->length;
         int returned = http_respond(response, status, content_type, body, length);
-        if (returned == status && !response->head_only)
+        if (returned == status && !response->head_only && length <= READY_MAX)
             keep_ready(response, from, content_type, body, length);
         return returned;
     }

@@ -39,7 +39,7 @@ enum state {
 };
 
 struct connection {
-    /* What every request touches comes first, so that it shares a cache line. */
+    /* What every request touches comes first, to share cache lines. */
     struct worker *worker;
     int fd;
     enum state state;
@@ -68,11 +68,10 @@ static void on_linger_timeout(struct reactor *reactor, void *arg)
     connection_close(arg);
 }
 
+/* There is one: see connection_prepare(). */
 static struct connection *take_spare(struct worker *worker)
 {
     struct connection *connection = worker->spare;
-    if (!connection)
-        return malloc(sizeof(*connection));
     worker->spare = connection->next;
     worker->spare_count--;
     return connection;
@@ -95,14 +94,29 @@ void connection_free_spares(struct worker *worker)
         free(take_spare(worker));
 }
 
-void connection_open(struct worker *worker, int fd)
+bool connection_prepare(struct worker *worker)
 {
-    struct connection *connection = take_spare(worker);
-    if (!connection || reactor_register(worker->reactor, fd, INPUT, on_event, connection) != 0) {
-        free(connection);
+    if (worker->spare)
+        return true;
+    struct connection *connection = malloc(sizeof(*connection));
+    if (!connection)
+        return false;
+    give_back(worker, connection);
+    return true;
+}
+
+int connection_open(struct worker *worker, int fd)
+{
+    if (!connection_prepare(worker)) {
         close(fd);
-        worker_release_connection(worker);
-        return;
+        return -ENOMEM;
+    }
+    struct connection *connection = take_spare(worker);
+    int error = reactor_register(worker->reactor, fd, INPUT, on_event, connection);
+    if (error) {
+        give_back(worker, connection);
+        close(fd);
+        return error;
     }
     *connection = (struct connection){.worker = worker,
                                       .next = worker->connections,
@@ -114,6 +128,7 @@ void connection_open(struct worker *worker, int fd)
     worker->connections = connection;
     worker->accepted_total++;
     reactor_timer_init(&connection->timer, worker->reactor, on_linger_timeout, connection);
+    return 0;
 }
 
 void connection_close(struct connection *connection)
@@ -139,26 +154,15 @@ struct connection *connection_next(const struct connection *connection)
     return connection->next;
 }
 
-bool connection_is_idle(const struct connection *connection)
+/* Waiting for a request of which nothing has been read yet. */
+static bool is_idle(const struct connection *connection)
 {
     return connection->state == READING && !connection->in_length && !connection->body_left;
 }
 
-bool connection_has_unread(const struct connection *connection)
-{
-    char byte;
-    return recv(connection->fd, &byte, 1, MSG_PEEK) > 0;
-}
-
 bool connection_is_busy(const struct connection *connection)
 {
-    return connection->state == WRITING ||
-           (connection->state == READING && !connection_is_idle(connection));
-}
-
-uint64_t connection_opened_ns(const struct connection *connection)
-{
-    return connection->opened_ns;
+    return connection->state != LINGERING && !is_idle(connection);
 }
 
 /* Changes what is waited for, or waits for the same anew: either way what is ready now is reported.
@@ -168,6 +172,26 @@ static void watch(struct connection *connection, uint32_t events)
     if (reactor_reregister(connection->worker->reactor, connection->fd, events, on_event,
                            connection) != 0)
         connection->state = BROKEN;
+}
+
+/* Whether the socket holds bytes that have not been read. */
+static bool has_unread(const struct connection *connection)
+{
+    char byte;
+    return recv(connection->fd, &byte, 1, MSG_PEEK) > 0;
+}
+
+void connection_close_if_idle(struct connection *connection, uint64_t before_ns)
+{
+    if (!is_idle(connection) || connection->opened_ns > before_ns)
+        return;
+    /* A request may be waiting in the socket, when the machine is too busy to have read it. */
+    if (has_unread(connection))
+        watch(connection, INPUT);
+    else
+        connection->state = BROKEN;
+    if (connection->state == BROKEN)
+        connection_close(connection);
 }
 
 /* --- sending --- */
@@ -220,47 +244,60 @@ static void flush(struct connection *connection)
 
 /* --- one request, a straight line --- */
 
-/* Answers one parsed request. `more` says whether bytes of the client follow it already. */
-static void answer(struct connection *connection, const struct http_request *request, bool more)
+static struct http_response begin_response(struct worker *worker, bool head_only)
 {
-    struct worker *worker = connection->worker;
-    const struct service *service = worker->service;
-    /* A client that waits for 100 Continue gets its final answer instead, and then it is unknowable
-     * whether the body follows (RFC 9110 section 10.1.1). */
-    bool body_unsure = request->expects_continue && request->content_length;
     struct http_response response = {
         .out = &worker->out,
         .fields = &worker->fields,
         .ready = &worker->ready,
         .date = &worker->date,
-        .head_only = http_method_is(request, "HEAD"),
-        .close = !request->keep_alive || body_unsure || (worker->draining && !more),
-        .say_keep_alive = request->version_minor == 0,
+        .head_only = head_only,
     };
     http_response_begin(&response);
+    return response;
+}
+
+/* Whether another request begins in `bytes`. A lone empty line does not count: some clients send
+ * one after a body (RFC 9112 section 2.2). */
+static bool begins_request(const char *bytes, size_t length)
+{
+    return length > 0 && !(length == 2 && memcmp(bytes, "\r\n", 2) == 0);
+}
+
+/* Answers one parsed request. `rest` is what has been read behind its head; `full` says that the
+ * socket may hold more. */
+static void answer(struct connection *connection, const struct http_request *request,
+                   struct http_text rest, bool full)
+{
+    struct worker *worker = connection->worker;
+    const struct service *service = worker->service;
+    uint64_t body = request->content_length;
+    bool more = rest.length > body && begins_request(rest.bytes + body, rest.length - body);
+    bool last = worker->draining && !more && !(full && has_unread(connection));
+    /* A client that waits for 100 Continue gets its final answer instead, and then it is unknowable
+     * whether the body follows (RFC 9110 section 10.1.1). */
+    bool body_unsure = request->expects_continue && body;
+
+    struct http_response response = begin_response(worker, http_method_is(request, "HEAD"));
+    response.close = !request->keep_alive || body_unsure || last;
+    response.say_keep_alive = request->version_minor == 0;
     int returned = service->handler(request, &response, service->handler_arg);
     /* Without memory for this answer the ones before it are still sent. */
     bool answered = http_response_finish(&response, returned);
     worker->answered_total += answered;
-    connection->body_left = request->content_length;
+    connection->body_left = body_unsure ? 0 : body;
     connection->closing = response.close || !answered;
-    connection->linger = more || connection->body_left || worker->draining;
+    connection->linger = more || full || body_unsure || worker->draining;
 }
 
 /* Answers what cannot be parsed, and with it ends the conversation. */
 static void refuse(struct connection *connection, int status, const char *bytes, size_t length)
 {
-    struct worker *worker = connection->worker;
-    struct http_response response = {
-        .out = &worker->out,
-        .fields = &worker->fields,
-        .ready = &worker->ready,
-        .date = &worker->date,
-        .head_only = length >= 5 && memcmp(bytes, "HEAD ", 5) == 0,
-        .close = true,
-    };
-    http_response_begin(&response);
-    worker->answered_total += http_response_finish(&response, status);
+    size_t skip = length > 2 && memcmp(bytes, "\r\n", 2) == 0 ? 2 : 0;
+    bool is_head = length - skip >= 5 && memcmp(bytes + skip, "HEAD ", 5) == 0;
+    struct http_response response = begin_response(connection->worker, is_head);
+    response.close = true;
+    connection->worker->answered_total += http_response_finish(&response, status);
     connection->closing = true;
     connection->linger = true;
 }
@@ -281,10 +318,16 @@ static size_t converse(struct connection *connection, const char *bytes, size_t 
     struct http_request request;
     size_t at = 0;
     http_date_update(&worker->date, reactor_now(worker->reactor));
-    while (at < length && connection->state == READING && !connection->closing) {
+    while (at < length && connection->state == READING) {
         if (connection->body_left) {
             at += skip_body(connection, length - at);
             continue;
+        }
+        if (connection->closing)
+            break;
+        if (!begins_request(bytes + at, length - at)) {
+            at = length;
+            break;
         }
         int head = http_parse_request(bytes + at, length - at, limits, &request);
         if (head == 0)
@@ -294,7 +337,7 @@ static size_t converse(struct connection *connection, const char *bytes, size_t 
             break;
         }
         at += (size_t)head;
-        answer(connection, &request, at < length || full);
+        answer(connection, &request, (struct http_text){bytes + at, length - at}, full);
         if (worker->out.length >= SEND_BATCH)
             flush(connection);
     }
@@ -341,7 +384,9 @@ static void finish(struct connection *connection)
 static void proceed(struct connection *connection, const char *bytes, size_t length, bool full)
 {
     size_t done = converse(connection, bytes, length, full);
-    if (connection->state == READING && connection->closing)
+    /* A body is read to its end even when its answer closes: a client may write all before it
+     * reads. */
+    if (connection->state == READING && connection->closing && !connection->body_left)
         finish(connection);
     else if (connection->state != BROKEN && (done < length || connection->in))
         keep_input(connection, bytes + done, length - done);

@@ -91,17 +91,27 @@ static void pause_accepting(struct listener *listener, uint32_t pause_ms)
 {
     if (!listener->paused) {
         listener->paused = true;
+        atomic_fetch_add_explicit(&listener->worker->service->paused, 1, memory_order_relaxed);
         reactor_reregister(listener->worker->reactor, listener->fd, 0, on_connection, listener);
     }
     reactor_timer_start(&listener->resume, pause_ms, 0);
+}
+
+/* Forgets the pause without accepting again. */
+static void end_pause(struct listener *listener)
+{
+    if (!listener->paused)
+        return;
+    listener->paused = false;
+    atomic_fetch_sub_explicit(&listener->worker->service->paused, 1, memory_order_relaxed);
+    reactor_timer_stop(&listener->resume);
 }
 
 void listener_resume(struct listener *listener)
 {
     if (!listener->paused)
         return;
-    listener->paused = false;
-    reactor_timer_stop(&listener->resume);
+    end_pause(listener);
     reactor_reregister(listener->worker->reactor, listener->fd, EPOLLIN, on_connection, listener);
 }
 
@@ -118,13 +128,22 @@ static void warn_short_of(struct worker *worker, int error)
 
 enum accepted { ACCEPTED, BROKEN, NOTHING_WAITS, ACCEPT_LATER };
 
+static enum accepted accept_later(struct listener *listener, int error)
+{
+    warn_short_of(listener->worker, error);
+    pause_accepting(listener, SHORT_PAUSE_MS);
+    return ACCEPT_LATER;
+}
+
 static enum accepted accept_one(struct listener *listener)
 {
     struct worker *worker = listener->worker;
+    if (!connection_prepare(worker))
+        return accept_later(listener, ENOMEM);
     int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
-        connection_open(worker, fd);
-        return ACCEPTED;
+        int error = connection_open(worker, fd);
+        return error ? accept_later(listener, -error) : ACCEPTED;
     }
     switch (errno) {
     case EAGAIN:
@@ -133,9 +152,7 @@ static enum accepted accept_one(struct listener *listener)
     case ENFILE:
     case ENOBUFS:
     case ENOMEM:
-        warn_short_of(worker, errno);
-        pause_accepting(listener, SHORT_PAUSE_MS);
-        return ACCEPT_LATER;
+        return accept_later(listener, errno);
     default:
         /* EINTR, ECONNABORTED, and the errors of a connection that broke while it waited
          * (accept(2)): the next one may be well. */
@@ -181,8 +198,7 @@ void listener_close(struct listener *listener)
 {
     if (listener->fd < 0)
         return;
-    listener->paused = false;
-    reactor_timer_stop(&listener->resume);
+    end_pause(listener);
     reactor_deregister(listener->worker->reactor, listener->fd);
     close(listener->fd);
     listener->fd = -1;

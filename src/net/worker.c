@@ -85,8 +85,15 @@ static void stop_if_drained(struct worker *worker)
 void worker_connection_gone(struct worker *worker)
 {
     worker_release_connection(worker);
+    /* While other workers wait for room too, all find it by trying in turn: taking it here at once
+     * would let the clients of one worker starve those of another. */
+    unsigned own = 0;
     for (unsigned i = 0; i < worker->listener_count; i++)
-        listener_resume(&worker->listeners[i]);
+        own += worker->listeners[i].paused;
+    if (own && own == atomic_load_explicit(&worker->service->paused, memory_order_relaxed)) {
+        for (unsigned i = 0; i < worker->listener_count; i++)
+            listener_resume(&worker->listeners[i]);
+    }
     stop_if_drained(worker);
 }
 
@@ -106,10 +113,7 @@ static void close_idle_connections(struct worker *worker, uint64_t before_ns)
     struct connection *next;
     for (struct connection *at = worker->connections; at; at = next) {
         next = connection_next(at);
-        /* A request may be waiting in the socket, when the machine is too busy to have read it. */
-        if (connection_is_idle(at) && connection_opened_ns(at) <= before_ns &&
-            !connection_has_unread(at))
-            connection_close(at);
+        connection_close_if_idle(at, before_ns);
     }
 }
 

@@ -30,6 +30,7 @@ struct service {
     unsigned max_connections;
     unsigned drain_timeout_ms;
     alignas(CACHE_LINE) atomic_uint connections; /* over all workers; touched on accept and close */
+    atomic_uint paused;                          /* listeners that wait for room or descriptors */
 };
 
 struct connection;

@@ -34,6 +34,8 @@ struct source {
 struct reactor {
     int epoll_fd;
     bool running;
+    bool destroying;
+    bool woken; /* in this turn, by a post or a stop */
     atomic_bool stop;
     uint64_t now_ns;
     GHashTable *sources; /* descriptor -> struct source, owned */
@@ -103,6 +105,7 @@ int reactor_destroy(struct reactor *reactor)
     if (reactor->running)
         return -EBUSY;
     reactor->running = true; /* for the tasks: neither destroy nor run from within */
+    reactor->destroying = true;
     while (atomic_load(&reactor->mailbox.newest))
         mailbox_run(&reactor->mailbox, reactor);
     while (reactor->timers.root)
@@ -165,8 +168,8 @@ int reactor_deregister(struct reactor *reactor, int fd)
     struct source *source = find(reactor, fd);
     if (!source)
         return -ENOENT;
-    /* Fails when the owner has closed the descriptor already, which is too late (reactor.h) but, unless
-     * the file is open elsewhere too, harmless: it has left epoll by itself. */
+    /* Fails when the owner has closed the descriptor already, which is too late (reactor.h) but,
+     * unless the file is open elsewhere too, harmless: it has left epoll by itself. */
     epoll_ctl(reactor->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
     g_hash_table_steal(reactor->sources, GINT_TO_POINTER(fd));
     source->callback = NULL;
@@ -183,14 +186,22 @@ static void dispatch(struct reactor *reactor, const struct epoll_event *ready)
 {
     struct source *source = ready->data.ptr;
     if (!source) {
-        mailbox_clear(&reactor->mailbox);
-        mailbox_run(&reactor->mailbox, reactor);
+        reactor->woken = true;
         return;
     }
     /* Asked anew, because a callback of this turn may have changed what is of interest. */
     uint32_t events = ready->events & (source->events | EPOLLERR | EPOLLHUP);
     if (source->callback && events)
         source->callback(reactor, source->fd, events, source->arg);
+}
+
+static void run_posts(struct reactor *reactor)
+{
+    if (!reactor->woken)
+        return;
+    reactor->woken = false;
+    mailbox_clear(&reactor->mailbox);
+    mailbox_run(&reactor->mailbox, reactor);
 }
 
 /* The next deadline on the grid of a repeating timer that lies after now: missed ones are skipped.
@@ -243,6 +254,7 @@ static int turn(struct reactor *reactor, uint64_t deadline_ns)
     /* The whole batch, even after reactor_stop(): an edge-triggered event is not reported twice. */
     for (int i = 0; i < count; i++)
         dispatch(reactor, &reactor->ready[i]);
+    run_posts(reactor);
     fire_timers(reactor);
     reap(reactor);
     return 0;
@@ -297,6 +309,8 @@ void reactor_post_embedded(struct reactor *reactor, struct post *post)
 
 int reactor_post(struct reactor *reactor, reactor_task task, void *arg)
 {
+    if (reactor->destroying)
+        return -ESHUTDOWN; /* a task that posts itself would keep it from ending */
     struct post *post = malloc(sizeof(*post));
     if (!post)
         return -ENOMEM;

@@ -52,6 +52,7 @@ struct server {
     bool stop_asked;
     bool stoppable; /* the first reactor exists and may be posted to */
     bool draining;
+    bool has_run;
     struct reactor_timer duration;
     struct signals signals;
     uint64_t began_ns;
@@ -80,14 +81,19 @@ static unsigned max_connections_default(unsigned threads, unsigned addresses)
     return descriptors > ours ? (unsigned)(descriptors - ours) : 1;
 }
 
-struct server *server_new(const struct server_options *options)
+struct server *server_new(const struct server_options *given)
 {
-    const struct server_options defaults = {.size = sizeof(defaults)};
+    struct server_options own = {0};
+    const struct server_options *options = &own;
+    if (given && (given->size == 0 || given->size > sizeof(own))) {
+        errno = EINVAL;
+        return NULL;
+    }
+    if (given)
+        memcpy(&own, given, given->size);
     struct server *server = aligned_alloc(CACHE_LINE, sizeof(*server));
     if (!server)
         return NULL;
-    if (!options)
-        options = &defaults;
     const char *const *listen = options->listen ? options->listen : default_listen;
     *server = (struct server){
         .listen = g_strdupv((char **)(uintptr_t)listen),
@@ -112,13 +118,15 @@ struct server *server_new(const struct server_options *options)
 
 void server_handle(struct server *server, http_handler handler, void *arg)
 {
+    if (!server)
+        return; /* server_run() will say so */
     server->service.handler = handler;
     server->service.handler_arg = arg;
 }
 
 const char *server_error(const struct server *server)
 {
-    return server->error;
+    return server ? server->error : "no server: out of memory, or options of the wrong size";
 }
 
 void server_free(struct server *server)
@@ -147,7 +155,8 @@ static int fail_to_listen(struct server *server, const char *where, int error)
 {
     switch (error) {
     case -EADDRINUSE:
-        return fail(server, error, "%s is in use: another program listens there", where);
+        return fail(server, error,
+                    "%s is in use: another program listens there, or it is listed twice", where);
     case -EADDRNOTAVAIL:
         return fail(server, error, "cannot listen on %s: no such address on this machine", where);
     case -EACCES:
@@ -215,10 +224,10 @@ static int allocate(struct server *server)
     server->listeners = malloc(listeners * sizeof(*server->listeners));
     server->workers = aligned_alloc(CACHE_LINE, server->threads * sizeof(*server->workers));
     server->drain_posts = calloc(server->threads, sizeof(*server->drain_posts));
+    for (size_t i = 0; server->listeners && i < listeners; i++)
+        server->listeners[i] = -1;
     if (!server->addresses || !server->listeners || !server->workers || !server->drain_posts)
         return fail(server, -ENOMEM, "out of memory");
-    for (size_t i = 0; i < listeners; i++)
-        server->listeners[i] = -1;
     return 0;
 }
 
@@ -267,6 +276,8 @@ static void drain(struct reactor *first, void *arg)
     if (server->draining)
         return;
     server->draining = true;
+    if (server->handle_signals)
+        signals_release(&server->signals);
     /* Every listener before any is closed: the kernel would give a closed one's share to the rest.
      */
     for (unsigned t = 0; t < server->worker_count; t++) {
@@ -301,6 +312,7 @@ static void forbid_stop(struct server *server)
 {
     pthread_mutex_lock(&server->stop_lock);
     server->stoppable = false;
+    server->draining = true; /* a stop that was posted too late finds nothing to do */
     pthread_mutex_unlock(&server->stop_lock);
 }
 
@@ -380,6 +392,11 @@ static int run_team(struct server *server)
 
 int server_run(struct server *server)
 {
+    if (!server)
+        return -EINVAL;
+    if (server->has_run)
+        return fail(server, -EALREADY, "a server runs once; make a new one");
+    server->has_run = true;
     int error = open_all(server);
     if (error)
         goto closed;
@@ -403,7 +420,7 @@ int server_run(struct server *server)
     forbid_stop(server);
     reactor_timer_stop(&server->duration);
     if (server->handle_signals)
-        signals_close(&server->signals, first);
+        signals_close(&server->signals);
     if (!error)
         announce_end(server);
 closed:

@@ -68,6 +68,7 @@ static const struct request_case bad_request_line[] = {
     CASE("three-empty-lines", "\r\n\r\n\r\n", -400),
     CASE("lf-before", "\n" GET_11 HOST "\r\n", -400),
     CASE("space-before", " " GET_11 HOST "\r\n", -400),
+    CASE("empty-method", " / HTTP/1.1\r\n" HOST "\r\n", -400),
     CASE("no-method", "/ HTTP/1.1\r\n" HOST "\r\n", -400),
     CASE("only-method", "GET\r\n" HOST "\r\n", -400),
     CASE("method-colon", "GET: / HTTP/1.1\r\n" HOST "\r\n", -400),

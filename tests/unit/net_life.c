@@ -179,6 +179,26 @@ static void test_client_that_does_not_read(void)
     net_close(&net);
 }
 
+/* Nor are answers collected without end before the first is sent. */
+static void test_large_answers(void)
+{
+    struct net net;
+    struct client client;
+    net_open(&net);
+    g_autoptr(GString) stream = g_string_new(NULL);
+    for (int i = 0; i < 50; i++)
+        g_string_append(stream, GET("/large"));
+    g_autoptr(GByteArray) owed = owed_for(&net, stream->str, stream->len);
+    client_init(&client, net_pair(&net), stream->str, stream->len);
+    memory_largest = 0;
+    client_run(&client, &net, owed->len);
+    expect_received(&client, owed);
+    g_assert_cmpuint(memory_largest, <, 4 * owed->len / 50);
+    g_assert_cmpuint(net.worker.out.capacity, <=, 4 * SEND_BATCH);
+    client_fini(&client);
+    net_close(&net);
+}
+
 /* --- lingering --- */
 
 static void step_some(struct client *client, struct net *net)
@@ -202,7 +222,6 @@ static void test_linger(void)
     g_assert_true(client.ended);
     g_assert_cmpint(client.error, ==, 0);
     g_assert_nonnull(net.worker.connections);
-    g_assert_false(connection_is_idle(net.worker.connections));
     g_assert_cmpint(write(client.fd, "x", 1), ==, 1);
     net_turn(&net);
     g_assert_nonnull(net.worker.connections);
@@ -330,6 +349,7 @@ int main(int argc, char **argv)
     g_test_add_func("/net/life/idle-holds-nothing", test_idle_holds_nothing);
     g_test_add_func("/net/life/spares", test_spares);
     g_test_add_func("/net/life/client-that-does-not-read", test_client_that_does_not_read);
+    g_test_add_func("/net/life/large-answers", test_large_answers);
     g_test_add_func("/net/life/linger", test_linger);
     g_test_add_func("/net/life/linger-broken", test_linger_broken);
     g_test_add_func("/net/life/drain", test_drain);

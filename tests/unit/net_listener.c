@@ -165,23 +165,41 @@ static void test_warning_again(void)
     net_close(&tcp.net);
 }
 
-/* Memory is short for each allocation of a new connection: that client is closed, the next one not.
- */
-static void test_memory(void)
+/* Without memory for the connection, the client waits in the backlog until there is some. */
+static void test_memory_before_accepting(void)
 {
-    for (int n = 1; n <= 2; n++) {
-        struct tcp tcp;
-        struct client client;
-        tcp_open(&tcp);
-        client_init(&client, tcp_connect(&tcp), "", 0);
-        memory_fails_in = n;
-        client_run_to_end(&client, &tcp.net);
-        g_assert_cmpint(memory_fails_in, ==, 0);
-        g_assert_cmpuint(atomic_load(&tcp.net.service.connections), ==, 0);
-        client_fini(&client);
-        serve(&tcp, tcp_connect(&tcp));
-        net_close(&tcp.net);
-    }
+    struct tcp tcp;
+    tcp_open(&tcp);
+    int fd = tcp_connect(&tcp);
+    memory_fails_in = 1;
+    expect_warning();
+    while (memory_fails_in)
+        net_turn(&tcp.net);
+    g_test_assert_expected_messages();
+    g_assert_cmpuint(tcp.net.worker.accepted_total, ==, 0);
+    clock_ahead_ns += 101 * ms;
+    serve(&tcp, fd);
+    g_assert_cmpuint(tcp.net.worker.accepted_total, ==, 1);
+    net_close(&tcp.net);
+}
+
+/* Without memory to watch the accepted socket, that client is closed, the next one is not. */
+static void test_memory_after_accepting(void)
+{
+    struct tcp tcp;
+    struct client client;
+    tcp_open(&tcp);
+    client_init(&client, tcp_connect(&tcp), "", 0);
+    memory_fails_in = 2;
+    expect_warning();
+    client_run_to_end(&client, &tcp.net);
+    g_test_assert_expected_messages();
+    g_assert_cmpint(memory_fails_in, ==, 0);
+    g_assert_cmpuint(atomic_load(&tcp.net.service.connections), ==, 0);
+    client_fini(&client);
+    clock_ahead_ns += 101 * ms;
+    serve(&tcp, tcp_connect(&tcp));
+    net_close(&tcp.net);
 }
 
 /* --- how many --- */
@@ -340,7 +358,8 @@ int main(int argc, char **argv)
     g_test_add_func("/net/listener/shortages", test_shortages);
     g_test_add_func("/net/listener/shortage-ends-early", test_shortage_ends_early);
     g_test_add_func("/net/listener/warning-again", test_warning_again);
-    g_test_add_func("/net/listener/memory", test_memory);
+    g_test_add_func("/net/listener/memory-before-accepting", test_memory_before_accepting);
+    g_test_add_func("/net/listener/memory-after-accepting", test_memory_after_accepting);
     g_test_add_func("/net/listener/many", test_many);
     g_test_add_func("/net/listener/max-connections", test_max_connections);
     g_test_add_func("/net/listener/no-reset-before-the-answer", test_no_reset_before_the_answer);

@@ -18,6 +18,7 @@ struct injection inject_accept;
 int memory_fails_in;
 bool memory_stays_short;
 long memory_live;
+size_t memory_largest;
 uint64_t clock_ahead_ns;
 
 ssize_t wrap_recv(int fd, void *bytes, size_t length, int flags) __asm__("__wrap_recv");
@@ -126,8 +127,9 @@ int wrap_accept4(int fd, struct sockaddr *from, socklen_t *length, int flags)
     return real_accept4(fd, from, length, flags);
 }
 
-static bool memory_fails(void)
+static bool memory_fails(size_t length)
 {
+    memory_largest = MAX(memory_largest, length);
     if (memory_fails_in == 0 || --memory_fails_in > 0)
         return false;
     memory_fails_in = memory_stays_short;
@@ -137,14 +139,14 @@ static bool memory_fails(void)
 
 void *wrap_malloc(size_t length)
 {
-    void *bytes = memory_fails() ? NULL : real_malloc(length);
+    void *bytes = memory_fails(length) ? NULL : real_malloc(length);
     memory_live += bytes != NULL;
     return bytes;
 }
 
 void *wrap_realloc(void *bytes, size_t length)
 {
-    void *moved = memory_fails() ? NULL : real_realloc(bytes, length);
+    void *moved = memory_fails(length) ? NULL : real_realloc(bytes, length);
     memory_live += moved && !bytes;
     return moved;
 }
@@ -236,7 +238,8 @@ int net_pair(struct net *net)
     int fds[2];
     g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), ==, 0);
     g_assert_true(worker_reserve_connection(&net->worker));
-    connection_open(&net->worker, fds[1]);
+    if (connection_open(&net->worker, fds[1]) != 0)
+        worker_release_connection(&net->worker);
     return fds[0];
 }
 

@@ -41,6 +41,9 @@ extern bool memory_stays_short;
 /* Blocks that malloc() gave out and free() has not got back. */
 extern long memory_live;
 
+/* The most bytes that were asked for at once. */
+extern size_t memory_largest;
+
 /* Added to CLOCK_MONOTONIC. */
 extern uint64_t clock_ahead_ns;
 
