@@ -8,8 +8,8 @@
  *
  * Events are edge-triggered: a level-triggered one is looked at twice by the kernel, once more in
  * the next epoll_wait() to find nothing. A read that does not fill the buffer has emptied the
- * socket; after one that does, and after an event that announces the client's end behind its data,
- * watch() makes epoll look again.
+ * socket; after one that does, and after an event that announces more than data - the client's end
+ * behind it, or urgent data, at which a read stops - watch() makes epoll look again.
  */
 #include "net/connection.h"
 
@@ -28,7 +28,7 @@ enum {
     LINGER_READS = 16, /* per turn */
 };
 
-#define INPUT  (EPOLLIN | EPOLLRDHUP | EPOLLET)
+#define INPUT  (EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLET)
 #define OUTPUT (EPOLLOUT | EPOLLET)
 
 enum state {
@@ -273,7 +273,8 @@ static void answer(struct connection *connection, const struct http_request *req
     const struct service *service = worker->service;
     uint64_t body = request->content_length;
     bool more = rest.length > body && begins_request(rest.bytes + body, rest.length - body);
-    bool last = worker->draining && !more && !(full && has_unread(connection));
+    bool draining = atomic_load_explicit(&service->draining, memory_order_relaxed);
+    bool last = draining && !more && !(full && has_unread(connection));
     /* A client that waits for 100 Continue gets its final answer instead, and then it is unknowable
      * whether the body follows (RFC 9110 section 10.1.1). */
     bool body_unsure = request->expects_continue && body;
@@ -287,7 +288,7 @@ static void answer(struct connection *connection, const struct http_request *req
     worker->answered_total += answered;
     connection->body_left = body_unsure ? 0 : body;
     connection->closing = response.close || !answered;
-    connection->linger = more || full || body_unsure || worker->draining;
+    connection->linger = more || full || body_unsure || draining;
 }
 
 /* Answers what cannot be parsed, and with it ends the conversation. */

@@ -8,6 +8,7 @@
 #include <linux/filter.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
@@ -130,6 +131,9 @@ enum accepted { ACCEPTED, BROKEN, NOTHING_WAITS, ACCEPT_LATER };
 
 static enum accepted accept_later(struct listener *listener, int error)
 {
+    /* accept(2) looks for a free descriptor before it looks for a client. */
+    if (!listener_has_waiting(listener))
+        return NOTHING_WAITS;
     warn_short_of(listener->worker, error);
     pause_accepting(listener, SHORT_PAUSE_MS);
     return ACCEPT_LATER;
@@ -143,7 +147,11 @@ static enum accepted accept_one(struct listener *listener)
     int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
         int error = connection_open(worker, fd);
-        return error ? accept_later(listener, -error) : ACCEPTED;
+        if (!error)
+            return ACCEPTED;
+        warn_short_of(worker, -error);
+        pause_accepting(listener, SHORT_PAUSE_MS);
+        return ACCEPT_LATER;
     }
     switch (errno) {
     case EAGAIN:
@@ -160,20 +168,26 @@ static enum accepted accept_one(struct listener *listener)
     }
 }
 
-bool listener_accept_all(struct listener *listener)
+void listener_accept_all(struct listener *listener)
 {
+    /* What is left after ACCEPTS_PER_TURN is for the next turn: this event is level-triggered. */
     for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
         if (!worker_reserve_connection(listener->worker)) {
             pause_accepting(listener, FULL_PAUSE_MS);
-            return false;
+            return;
         }
         enum accepted accepted = accept_one(listener);
         if (accepted != ACCEPTED)
             worker_release_connection(listener->worker);
         if (accepted == NOTHING_WAITS || accepted == ACCEPT_LATER)
-            return accepted == NOTHING_WAITS;
+            return;
     }
-    return false; /* epoll is level-triggered: the rest is for the next turn */
+}
+
+bool listener_has_waiting(const struct listener *listener)
+{
+    struct pollfd waiting = {.fd = listener->fd, .events = POLLIN};
+    return poll(&waiting, 1, 0) > 0 && waiting.revents & POLLIN;
 }
 
 /* --- closing --- */

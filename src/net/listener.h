@@ -35,8 +35,11 @@ int listener_start(struct listener *listener, struct worker *worker, int fd);
  * emptied for good; handshakes in progress still complete. Any thread. */
 void listener_refuse_new(int fd);
 
-/* Accepts what waits. True when nothing waits any more, false when a limit stopped it. */
-bool listener_accept_all(struct listener *listener);
+/* Accepts what waits, as far as the limits allow. */
+void listener_accept_all(struct listener *listener);
+
+/* Whether a client waits to be accepted; asks the kernel. False when the listener is closed. */
+bool listener_has_waiting(const struct listener *listener);
 
 /* Accepts again, if a limit had stopped it. */
 void listener_resume(struct listener *listener);

@@ -100,6 +100,8 @@ void worker_connection_gone(struct worker *worker)
 /* The deadline is over: what is left goes, answered or not. */
 static void abort_connections(struct worker *worker)
 {
+    for (unsigned i = 0; i < worker->listener_count; i++)
+        worker->left_waiting |= listener_has_waiting(&worker->listeners[i]);
     close_listeners(worker);
     while (worker->connections) {
         worker->aborted_total += connection_is_busy(worker->connections);
@@ -126,7 +128,10 @@ static void on_drain_tick(struct reactor *reactor, void *arg)
     bool grace_over = since_ns >= grace_ns;
     for (unsigned i = 0; i < worker->listener_count; i++) {
         struct listener *listener = &worker->listeners[i];
-        if (listener->fd >= 0 && listener_accept_all(listener) && grace_over)
+        if (listener->fd < 0)
+            continue;
+        listener_accept_all(listener);
+        if (grace_over && !listener_has_waiting(listener))
             listener_close(listener);
     }
     if (grace_over)
@@ -142,6 +147,7 @@ void worker_drain(struct reactor *reactor, void *arg)
     if (worker->draining)
         return;
     worker->draining = true;
+    atomic_store(&worker->service->draining, true);
     worker->drain_began_ns = reactor_now(reactor);
     reactor_timer_init(&worker->drain_tick, reactor, on_drain_tick, worker);
     reactor_timer_start(&worker->drain_tick, 0, DRAIN_TICK_MS);

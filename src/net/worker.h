@@ -22,13 +22,14 @@ enum {
     DRAIN_GRACE_MS = 500, /* how long a drain waits for what clients have already begun to send */
 };
 
-/* What all workers share: constant while they run, but for the count. */
+/* What all workers share: constant while they run, but for the counts and the flag. */
 struct service {
     http_handler handler;
     void *handler_arg;
     struct http_limits limits;
     unsigned max_connections;
     unsigned drain_timeout_ms;
+    atomic_bool draining; /* set once: answers say Connection: close from now on */
     alignas(CACHE_LINE) atomic_uint connections; /* over all workers; touched on accept and close */
     atomic_uint paused;                          /* listeners that wait for room or descriptors */
 };
@@ -55,6 +56,7 @@ struct worker {
     uint64_t accepted_total; /* connections */
     uint64_t answered_total; /* requests */
     uint64_t aborted_total;  /* connections that the drain's deadline cut off amid a request */
+    bool left_waiting;       /* it cut off clients that had not been accepted, too */
 };
 
 /* Prepares a worker, without listeners but with room for `listeners_max`. 0 or -ENOMEM. */

@@ -3,10 +3,12 @@
 #include "http/parser.h"
 #include "server/options.h"
 
+#include <fcntl.h>
 #include <glib.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 enum { EXIT_USAGE = 2 };
 
@@ -18,6 +20,17 @@ static void raise_descriptor_limit(void)
         limit.rlim_cur = limit.rlim_max;
         setrlimit(RLIMIT_NOFILE, &limit);
     }
+}
+
+/* A missing standard stream would give its number to a socket. */
+static void open_standard_streams(void)
+{
+    int fd;
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
 }
 
 static void print_version(void)
@@ -52,6 +65,7 @@ int main(int argc, char **argv)
     struct options options;
     char *message;
     int status = EXIT_SUCCESS;
+    open_standard_streams();
     log_to_stderr();
     g_set_prgname("coreactor");
     signal(SIGPIPE, SIG_IGN);
@@ -68,5 +82,9 @@ int main(int argc, char **argv)
         status = serve(&options);
     }
     options_free(&options);
+    if ((options.help || options.version) && fflush(stdout) != 0) {
+        g_critical("cannot write to standard output");
+        status = EXIT_FAILURE;
+    }
     return status;
 }

@@ -89,19 +89,32 @@ static const struct option *find_letter(char letter)
     return NULL;
 }
 
-/* A copy of the arguments in which "-j2" is "-j" "2": GOption knows only the latter. */
-static char **split_letters(int argc, char **argv)
+/* Adds "-qj2" as "-q" "-j" "2": GOption knows no value behind its letter. What is no such group of
+ * letters is added as it is. */
+static void split_letters(GPtrArray *split, const char *text)
+{
+    const char *at = text + 1;
+    const struct option *option = NULL;
+    while (text[0] == '-' && (option = find_letter(*at)) && option->kind == FLAG)
+        at++;
+    if (text[0] != '-' || (!option && (*at || at == text + 1))) {
+        g_ptr_array_add(split, g_strdup(text));
+        return;
+    }
+    for (const char *flag = text + 1; flag < at; flag++)
+        g_ptr_array_add(split, g_strdup_printf("-%c", *flag));
+    if (option)
+        g_ptr_array_add(split, g_strdup_printf("-%c", *at++));
+    if (*at)
+        g_ptr_array_add(split, g_strdup(at));
+}
+
+static char **split_arguments(int argc, char **argv)
 {
     GPtrArray *split = g_ptr_array_new();
-    for (int i = 0; i < argc; i++) {
-        const char *text = argv[i];
-        const struct option *option = i && text[0] == '-' ? find_letter(text[1]) : NULL;
-        if (option && option->kind != FLAG && text[2]) {
-            g_ptr_array_add(split, g_strndup(text, 2));
-            text += 2;
-        }
-        g_ptr_array_add(split, g_strdup(text));
-    }
+    g_ptr_array_add(split, g_strdup(argc ? argv[0] : "coreactor"));
+    for (int i = 1; i < argc; i++)
+        split_letters(split, argv[i]);
     g_ptr_array_add(split, NULL);
     return (char **)g_ptr_array_free(split, FALSE);
 }
@@ -152,7 +165,7 @@ bool options_parse(struct options *options, int argc, char **argv, char **messag
     *options = (struct options){.server = {.size = sizeof(options->server), .drain_timeout_s = 10}};
     *message = NULL;
 
-    char **arguments = split_letters(argc, argv);
+    char **arguments = split_arguments(argc, argv);
     const struct option *valued_flag = find_valued_flag(arguments);
     GOptionContext *context = new_context(options, texts);
     bool ok = g_option_context_parse_strv(context, &arguments, &error);

@@ -276,6 +276,7 @@ static void drain(struct reactor *first, void *arg)
     if (server->draining)
         return;
     server->draining = true;
+    atomic_store(&server->service.draining, true);
     if (server->handle_signals)
         signals_release(&server->signals);
     /* Every listener before any is closed: the kernel would give a closed one's share to the rest.
@@ -334,14 +335,19 @@ static void announce_end(const struct server *server)
     uint64_t answered = 0;
     uint64_t accepted = 0;
     uint64_t aborted = 0;
+    bool left_waiting = false;
     for (unsigned t = 0; t < server->worker_count; t++) {
         answered += server->workers[t].answered_total;
         accepted += server->workers[t].accepted_total;
         aborted += server->workers[t].aborted_total;
+        left_waiting |= server->workers[t].left_waiting;
     }
     if (aborted)
-        g_warning("the drain's time was over: %" G_GUINT64_FORMAT " connections were cut off",
+        g_warning("the drain's time was over: %" G_GUINT64_FORMAT
+                  " connections were cut off amid a request",
                   aborted);
+    if (left_waiting)
+        g_warning("the drain's time was over: clients still waited to be accepted");
     if (!server->announce)
         return;
     printf("coreactor: answered %" G_GUINT64_FORMAT " requests on %" G_GUINT64_FORMAT

@@ -50,6 +50,9 @@ void signals_release(struct signals *signals)
     if (signals->fd < 0)
         return;
     close_descriptor(signals);
+    /* A shell may have started us in the background with SIGINT ignored. */
+    signal(SIGTERM, SIG_DFL);
+    signal(SIGINT, SIG_DFL);
     sigset_t set = ending_signals();
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }

@@ -7,6 +7,7 @@ Nothing waits for a fixed time to be enough: what must happen is waited for, for
 """
 
 import contextlib
+import ctypes
 import fcntl
 import glob
 import os
@@ -20,14 +21,15 @@ import tempfile
 import time
 import unittest
 
-from client import Client
+from client import PATIENCE_S, Client
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 PROGRAM = os.path.abspath(os.environ.get("COREACTOR") or ROOT + "/build/release/coreactor")
 SANITIZE = os.environ.get("COREACTOR_SANITIZE", "")
-PATIENCE_S = int(__import__("os").environ.get("PAT","60"))
 PIPE = subprocess.PIPE
+
+PR_SET_PDEATHSIG = 1
 
 ANNOUNCEMENT = re.compile(r"coreactor: listening on http://(\S+):(\d+)/ with (\d+) reactors?\n")
 SUMMARY = re.compile(r"coreactor: answered (\d+) requests on (\d+) connections\n")
@@ -91,6 +93,17 @@ def limit_descriptors(count):
     return lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (count, count))
 
 
+def in_child(preexec):
+    """What to do in the child before the program: first of all, see that it dies with this process."""
+    libc = ctypes.CDLL(None)
+
+    def prepare():
+        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if preexec:
+            preexec()
+    return prepare
+
+
 def environment(changes=None):
     """What the program runs with. The sanitizers' options of the caller come as they are."""
     result = {name: value for name, value in os.environ.items()
@@ -128,7 +141,7 @@ class Server:
         self.checked = False
         self.process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=stdout, stderr=self.stderr_file,
-            env=environment(env), preexec_fn=preexec)
+            env=environment(env), preexec_fn=in_child(preexec))
         self.pid = self.process.pid
         if stdout == PIPE and not {"-q", "--quiet"} & set(arguments):
             try:
@@ -236,7 +249,7 @@ class Finished:
 
     def __init__(self, *arguments, env=None, preexec=None):
         process = subprocess.Popen(
-            [PROGRAM, *arguments], stdin=subprocess.DEVNULL, stdout=PIPE, stderr=PIPE, env=environment(env), preexec_fn=preexec)
+            [PROGRAM, *arguments], stdin=subprocess.DEVNULL, stdout=PIPE, stderr=PIPE, env=environment(env), preexec_fn=in_child(preexec))
         try:
             stdout, stderr = process.communicate(timeout=PATIENCE_S)
         except subprocess.TimeoutExpired:

@@ -6,7 +6,7 @@ import threading
 import time
 import unittest
 
-from client import PAGE, request
+from client import PAGE, PATIENCE_S, request
 from harness import ServerTest, scaled, wait_until
 
 # A connection on which nothing comes for the server's grace (half a second) while it drains may be
@@ -33,7 +33,7 @@ class Load:
 
     def join(self):
         for thread in self.threads:
-            thread.join(60)
+            thread.join(PATIENCE_S)
             if thread.is_alive():
                 self.failures.append("a client still waits")
 
@@ -108,7 +108,7 @@ class UnderLoad(ServerTest):
         server = self.serve("-j", "2", "--drain-timeout", "50")
         count = 10_000
         clients = [self.connect(server, receive_buffer=4096) for _ in range(4)]
-        senders = [threading.Thread(target=client.send, args=(request() * count,))
+        senders = [threading.Thread(target=client.send, args=(request() * count,), daemon=True)
                    for client in clients]
         for sender in senders:
             sender.start()
@@ -202,7 +202,7 @@ class Drain(ServerTest):
                 # In which order they are accepted is the kernel's business; each makes room for the
                 # next by closing.
                 served = []
-                readers = [threading.Thread(target=self.serve_last, args=(client, served))
+                readers = [threading.Thread(target=self.serve_last, args=(client, served), daemon=True)
                            for client in waiting]
                 for reader in readers:
                     reader.start()

@@ -63,7 +63,7 @@ class Pipelines(PipelineTest):
         # has to stop in the middle of an answer, more than once, and go on from there.
         sent, answers = pipeline(scaled(100_000, 50_000))
         client = self.client(receive_buffer=4096)
-        sender = threading.Thread(target=client.send, args=(sent,))
+        sender = threading.Thread(target=client.send, args=(sent,), daemon=True)
         sender.start()
         time.sleep(0.2)
         self.read_answers(client, answers)
@@ -80,7 +80,7 @@ class Pipelines(PipelineTest):
                     client.send(sent)
                     client.half_close()
 
-                sender = threading.Thread(target=send)
+                sender = threading.Thread(target=send, daemon=True)
                 sender.start()
                 self.read_answers(client, answers)
                 client.expect_end()
@@ -91,7 +91,7 @@ class Pipelines(PipelineTest):
         sent, answers = pipeline(scaled(50_000, 20_000))
         client = self.client(receive_buffer=4096)
         sender = threading.Thread(
-            target=client.send, args=(sent + request("GET", "/", "Connection: close"),))
+            target=client.send, args=(sent + request("GET", "/", "Connection: close"),), daemon=True)
         sender.start()
         time.sleep(0.2)
         self.read_answers(client, answers)

@@ -14,7 +14,7 @@ unit_test(http_constant WRAP realloc)
 unit_test(http_date WRAP clock_gettime)
 
 # net_support.c stands in for these.
-foreach(name IN ITEMS connection life listener)
+foreach(name IN ITEMS connection life drain listener)
     unit_test(net_${name} WRAP recv send accept4 epoll_ctl malloc realloc free clock_gettime)
     target_sources(unit_net_${name} PRIVATE unit/net_support.c)
 endforeach()

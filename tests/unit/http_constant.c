@@ -72,13 +72,14 @@ static const char text[] = "text/plain";
 static const char large[100000];
 
 static const struct what answers[] = {
-    {200, text, "hello", 5}, {200, text, "hellO", 5},
-    {200, text, "", 0},      {200, NULL, NULL, 0},
-    {200, text, large, 1},   {200, text, large, 1000},
-    {404, text, "no", 2},    {200, text, large, sizeof(large)},
-    {204, text, "hello", 5}, {304, text, "hello", 5},
-    {206, text, "hello", 5}, {100, text, "hello", 5},
-    {600, text, "", 0},      {200, "bad\n", "hello", 5},
+    {200, text, "hello", 5},    {200, text, "hellO", 5},
+    {200, text, "", 0},         {200, NULL, NULL, 0},
+    {200, text, large, 1},      {200, text, large, 1000},
+    {404, text, "no", 2},       {200, text, large, sizeof(large)},
+    {204, text, "hello", 5},    {205, text, "hello", 5},
+    {304, text, "hello", 5},    {206, text, "hello", 5},
+    {100, text, "hello", 5},    {600, text, "", 0},
+    {200, "bad\n", "hello", 5},
 };
 
 static void begin(struct http_response *response, const struct how *how)

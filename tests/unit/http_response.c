@@ -128,6 +128,16 @@ static void test_bodiless(struct fixture *fixture, const void *data)
     expect_answer(fixture, "HTTP/1.1 204 No Content", "Connection: close\r\n\r\n");
 }
 
+/* The client is told that there is no content (RFC 9110 section 15.3.6). */
+static void test_reset_content(struct fixture *fixture, const void *data)
+{
+    (void)data;
+    g_assert_cmpint(respond(fixture, 205, "body"), ==, 205);
+    g_autofree char *written = g_strndup(fixture->out.bytes, fixture->out.length);
+    g_assert_nonnull(strstr(written, "\r\nContent-Length: 0\r\n"));
+    g_assert_true(g_str_has_suffix(written, "\r\n\r\n"));
+}
+
 static void test_connection(struct fixture *fixture, const void *data)
 {
     (void)data;
@@ -237,9 +247,9 @@ static void test_fields(struct fixture *fixture, const void *data)
 static void test_reserved_fields(struct fixture *fixture, const void *data)
 {
     (void)data;
-    static const char *const names[] = {"Connection",    "Content-Length",    "Date",
-                                        "Server",        "Transfer-Encoding", "TRANSFER-ENCODING",
-                                        "cONTENT-lENGTH"};
+    static const char *const names[] = {"Connection",     "Content-Length",    "Date",
+                                        "Server",         "Transfer-Encoding", "TRANSFER-ENCODING",
+                                        "cONTENT-lENGTH", "Content-Type"};
     for (size_t i = 0; i < G_N_ELEMENTS(names); i++)
         g_assert_cmpint(http_response_header(&fixture->response, names[i], "0"), ==, -EINVAL);
     g_assert_cmpint(http_response_header(&fixture->response, "Content-Length-", "0"), ==, 0);
@@ -332,6 +342,7 @@ static void test_answering_twice(struct fixture *fixture, const void *data)
     g_assert_cmpint(respond(fixture, 404, "2"), ==, -EALREADY);
     g_assert_cmpint(respond(fixture, 200, "3"), ==, -EALREADY);
     g_assert_cmpint(respond(fixture, 1000, "4"), <, 0);
+    g_assert_cmpint(http_response_header(&fixture->response, "X", "5"), ==, -EALREADY);
     g_assert_true(http_response_finish(&fixture->response, -EALREADY));
     g_assert_true(http_response_finish(&fixture->response, 503));
     expect_answer(fixture, "HTTP/1.1 200 OK",
@@ -411,6 +422,7 @@ int main(int argc, char **argv)
     ADD("no-body", test_no_body);
     ADD("head", test_head);
     ADD("bodiless", test_bodiless);
+    ADD("reset-content", test_reset_content);
     ADD("connection", test_connection);
     ADD("lengths", test_lengths);
     ADD("appends", test_appends);

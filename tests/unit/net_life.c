@@ -1,6 +1,6 @@
 /*
  * What a connection costs and how long it may last: memory that ends, idle connections, clients
- * that do not read, lingering and draining.
+ * that do not read, and lingering.
  */
 #include "net/connection.h"
 #include "net_support.h"
@@ -252,95 +252,6 @@ static void test_linger_broken(void)
     net_close(&net);
 }
 
-/* --- draining --- */
-
-static const uint64_t ms = 1000000;
-
-/* Runs the reactor until it stops by itself, moving the clock. */
-static void run_until_stopped(struct net *net)
-{
-    for (int i = 0; i < 10000; i++) {
-        clock_ahead_ns += 5 * ms;
-        if (reactor_run(net->reactor, 0) == REACTOR_STOPPED)
-            return;
-    }
-    g_test_fail_printf("the drain did not end");
-}
-
-/* A request that has begun is answered, with Connection: close; idle connections are closed. */
-static void test_drain(void)
-{
-    struct net net;
-    struct client begun;
-    struct client idle;
-    net_open(&net);
-    client_init(&begun, net_pair(&net), GET("/1") "GET /2" FIELDS,
-                strlen(GET("/1") "GET /2" FIELDS));
-    client_init(&idle, net_pair(&net), GET("/3"), strlen(GET("/3")));
-    client_run(&begun, &net, 100);
-    client_run(&idle, &net, 100);
-    worker_drain(net.reactor, &net.worker);
-    worker_drain(net.reactor, &net.worker);
-    for (int i = 0; i < 300; i++) {
-        clock_ahead_ns += 5 * ms;
-        client_step(&idle, &net);
-    }
-    g_assert_true(idle.ended);
-    g_assert_nonnull(net.worker.connections);
-    g_assert_null(connection_next(net.worker.connections));
-    g_assert_cmpint(write(begun.fd, "\r\n", 2), ==, 2);
-    client_run_to_end(&begun, &net);
-    g_byte_array_append(begun.received, (const guint8 *)"", 1);
-    const char *answers = (const char *)begun.received->data;
-    g_assert_null(strstr(strstr(answers, "GET /2"), "HTTP/1.1"));
-    g_assert_nonnull(strstr(answers, "Connection: close"));
-    client_fini(&begun);
-    client_fini(&idle);
-    run_until_stopped(&net);
-    g_assert_null(net.worker.connections);
-    g_assert_cmpuint(net.worker.aborted_total, ==, 0);
-    net_close(&net);
-}
-
-/* Requests that are in the socket when the drain begins are all answered; the last says close. */
-static void test_drain_pipeline(void)
-{
-    struct net net;
-    struct client client;
-    net_open(&net);
-    client_init(&client, net_pair(&net), mixed, strlen(mixed));
-    g_autoptr(GByteArray) owed = owed_for(&net, mixed, strlen(mixed));
-    g_assert_cmpint(write(client.fd, mixed, strlen(mixed)), ==, (ssize_t)strlen(mixed));
-    client.sent = client.length;
-    worker_drain(net.reactor, &net.worker);
-    client_run_to_end(&client, &net);
-    g_assert_cmpint(client.error, ==, 0);
-    g_assert_cmpuint(client.received->len, ==, owed->len + strlen("Connection: close\r\n"));
-    client_fini(&client);
-    run_until_stopped(&net);
-    net_close(&net);
-}
-
-/* Whoever has not taken its answer at the deadline is cut off, and counted. */
-static void test_drain_deadline(void)
-{
-    struct net net;
-    struct client client;
-    net_open(&net);
-    client_init(&client, net_pair(&net), GET("/large"), strlen(GET("/large")));
-    inject_always(&inject_send, STEPS(1, -EAGAIN));
-    client_run(&client, &net, 10);
-    worker_drain(net.reactor, &net.worker);
-    inject_always(&inject_send, STEPS(-EAGAIN));
-    uint64_t before = clock_ahead_ns;
-    run_until_stopped(&net);
-    g_assert_cmpuint(clock_ahead_ns - before, >=, (net.service.drain_timeout_ms - 5) * ms / 2);
-    g_assert_null(net.worker.connections);
-    g_assert_cmpuint(net.worker.aborted_total, ==, 1);
-    client_fini(&client);
-    net_close(&net);
-}
-
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -352,8 +263,5 @@ int main(int argc, char **argv)
     g_test_add_func("/net/life/large-answers", test_large_answers);
     g_test_add_func("/net/life/linger", test_linger);
     g_test_add_func("/net/life/linger-broken", test_linger_broken);
-    g_test_add_func("/net/life/drain", test_drain);
-    g_test_add_func("/net/life/drain-pipeline", test_drain_pipeline);
-    g_test_add_func("/net/life/drain-deadline", test_drain_deadline);
     return g_test_run();
 }

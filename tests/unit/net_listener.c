@@ -248,12 +248,12 @@ static void test_max_connections(void)
 
 /* A client that says too much still gets its answer: nothing of what it says resets the connection.
  */
-static void test_no_reset_before_the_answer(void)
+static void check_no_reset(const char *beginning)
 {
     struct tcp tcp;
     struct client client;
     tcp_open(&tcp);
-    g_autoptr(GString) stream = g_string_new(GET("/1") "no request\r\n\r\n");
+    g_autoptr(GString) stream = g_string_new(beginning);
     g_autoptr(GByteArray) owed = owed_for(&tcp.net, stream->str, stream->len);
     for (int i = 0; i < 20000; i++)
         g_string_append(stream, "and so on, for a megabyte or so, in the same way\r\n");
@@ -263,6 +263,14 @@ static void test_no_reset_before_the_answer(void)
     expect_received(&client, owed);
     client_fini(&client);
     net_close(&tcp.net);
+}
+
+static void test_no_reset_before_the_answer(void)
+{
+    check_no_reset(GET("/1") "no request\r\n\r\n");
+    check_no_reset("POST /1" FIELDS "Content-Length: 1048577\r\n\r\n");
+    check_no_reset("POST /1" FIELDS "Connection: close\r\nContent-Length: 900000\r\n\r\n");
+    check_no_reset("POST /1" FIELDS "Expect: 100-continue\r\nContent-Length: 900000\r\n\r\n");
 }
 
 /* Resets while the connection reads, writes and lingers: the next client is served. */

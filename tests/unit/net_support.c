@@ -223,6 +223,7 @@ void net_close(struct net *net)
     inject_nothing();
     worker_fini(&net->worker);
     g_assert_cmpuint(atomic_load(&net->service.connections), ==, 0);
+    g_assert_cmpuint(atomic_load(&net->service.paused), ==, 0);
     g_assert_cmpint(reactor_run(net->reactor, 0), !=, REACTOR_TIMEOUT); /* nothing is registered */
     g_assert_cmpint(reactor_destroy(net->reactor), ==, 0);
 }
