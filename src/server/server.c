@@ -343,8 +343,7 @@ static void announce_end(const struct server *server)
         left_waiting |= server->workers[t].left_waiting;
     }
     if (aborted)
-        g_warning("the drain's time was over: %" G_GUINT64_FORMAT
-                  " connections were cut off amid a request",
+        g_warning("the drain's time was over: %" G_GUINT64_FORMAT " connections were cut off",
                   aborted);
     if (left_waiting)
         g_warning("the drain's time was over: clients still waited to be accepted");

@@ -1,4 +1,5 @@
 e2e_test(drain)
+e2e_test(drain_edges)
 e2e_test(errors)
 e2e_test(http)
 e2e_test(install)
