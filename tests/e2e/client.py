@@ -5,7 +5,7 @@ import socket
 import struct
 from dataclasses import dataclass
 
-PATIENCE_S = int(__import__("os").environ.get("PAT","30"))  # how long anything may take before it counts as hung
+PATIENCE_S = 30  # how long anything may take before it counts as hung
 PAGE = (b'<!doctype html><html lang="en"><title>coreactor</title>'
         b"<p>One reactor per core.</p>")
 

@@ -244,6 +244,27 @@ static void test_max_connections(void)
     net_close(&tcp.net);
 }
 
+/* A read stops at urgent data, before the socket is empty; that byte is not part of the stream. */
+static void test_urgent_data(void)
+{
+    static const char request[] = GET("/1");
+    for (size_t at = 0; at < sizeof(request); at += 7) {
+        struct tcp tcp;
+        struct client client;
+        size_t length = strlen(request);
+        tcp_open(&tcp);
+        g_autoptr(GByteArray) owed = owed_for(&tcp.net, request, length);
+        client_init(&client, tcp_connect(&tcp), "", 0);
+        g_assert_cmpint(write(client.fd, request, at), ==, (ssize_t)at);
+        g_assert_cmpint(send(client.fd, "!", 1, MSG_OOB), ==, 1);
+        g_assert_cmpint(write(client.fd, request + at, length - at), ==, (ssize_t)(length - at));
+        client_run(&client, &tcp.net, owed->len);
+        expect_received(&client, owed);
+        client_fini(&client);
+        net_close(&tcp.net);
+    }
+}
+
 /* --- resets --- */
 
 /* A client that says too much still gets its answer: nothing of what it says resets the connection.
@@ -370,6 +391,7 @@ int main(int argc, char **argv)
     g_test_add_func("/net/listener/memory-after-accepting", test_memory_after_accepting);
     g_test_add_func("/net/listener/many", test_many);
     g_test_add_func("/net/listener/max-connections", test_max_connections);
+    g_test_add_func("/net/listener/urgent-data", test_urgent_data);
     g_test_add_func("/net/listener/no-reset-before-the-answer", test_no_reset_before_the_answer);
     g_test_add_func("/net/listener/reset", test_reset);
     g_test_add_func("/net/listener/probe", test_probe);

@@ -242,6 +242,28 @@ static void test_flags(void)
     options_free(&options);
 }
 
+/* Flags before a letter that takes a value. */
+static void test_letters_together(void)
+{
+    struct options options;
+    accept(&options, "c -qj2");
+    g_assert_true(options.quiet && options.server.threads == 2);
+    options_free(&options);
+    accept(&options, "c -qj 3 -Vd4");
+    g_assert_true(options.quiet && options.version);
+    g_assert_true(options.server.threads == 3 && options.server.duration_s == 4);
+    options_free(&options);
+    accept(&options, "c -ql127.0.0.1:0 -hl [::1]:0");
+    g_assert_true(options.quiet && options.help);
+    g_assert_cmpstr(options.server.listen[0], ==, "127.0.0.1:0");
+    g_assert_cmpstr(options.server.listen[1], ==, "[::1]:0");
+    options_free(&options);
+    refuse("c -qjx", "--threads");
+    refuse("c -qj", "-j");
+    refuse("c -qx2", "x");
+    refuse("c -q2", "2");
+}
+
 static void test_everything_at_once(void)
 {
     struct options options;
@@ -387,6 +409,7 @@ int main(int argc, char **argv)
     g_test_add_func("/options/no-drain-timeout", test_no_drain_timeout);
     g_test_add_func("/options/last-one-counts", test_last_one_counts);
     g_test_add_func("/options/flags", test_flags);
+    g_test_add_func("/options/letters-together", test_letters_together);
     g_test_add_func("/options/everything-at-once", test_everything_at_once);
     g_test_add_func("/options/mistakes", test_mistakes);
     g_test_add_func("/options/arguments-are-kept", test_arguments_are_kept);
