@@ -3,13 +3,9 @@
  * answers collected in the worker's, and only what cannot be dealt with at once is kept aside - the
  * beginning of a request in `in`, what the socket did not take in `out`.
  *
- * It asks for input for its whole life, except while `out` waits for EPOLLOUT: a client that does
- * not read its answers is not read from either.
- *
- * Events are edge-triggered: a level-triggered one is looked at twice by the kernel, once more in
- * the next epoll_wait() to find nothing. A read that does not fill the buffer has emptied the
- * socket; after one that does, and after an event that announces more than data - the client's end
- * behind it, or urgent data, at which a read stops - watch() makes epoll look again.
+ * It asks for EPOLLIN for its whole life, except while `out` waits for EPOLLOUT: a client that does
+ * not read its answers is not read from either. Events are level-triggered; edge-triggered ones
+ * were tried and made no difference that rises above the noise.
  */
 #include "net/connection.h"
 
@@ -27,9 +23,6 @@ enum {
     LINGER_MS = 2000,
     LINGER_READS = 16, /* per turn */
 };
-
-#define INPUT  (EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLET)
-#define OUTPUT (EPOLLOUT | EPOLLET)
 
 enum state {
     READING,   /* for requests, or for the rest of a body */
@@ -112,7 +105,7 @@ int connection_open(struct worker *worker, int fd)
         return -ENOMEM;
     }
     struct connection *connection = take_spare(worker);
-    int error = reactor_register(worker->reactor, fd, INPUT, on_event, connection);
+    int error = reactor_register(worker->reactor, fd, EPOLLIN, on_event, connection);
     if (error) {
         give_back(worker, connection);
         close(fd);
@@ -165,8 +158,7 @@ bool connection_is_busy(const struct connection *connection)
     return connection->state != LINGERING && !is_idle(connection);
 }
 
-/* Changes what is waited for, or waits for the same anew: either way what is ready now is reported.
- */
+/* Changes what is waited for. */
 static void watch(struct connection *connection, uint32_t events)
 {
     if (reactor_reregister(connection->worker->reactor, connection->fd, events, on_event,
@@ -186,11 +178,7 @@ void connection_close_if_idle(struct connection *connection, uint64_t before_ns)
     if (!is_idle(connection) || connection->opened_ns > before_ns)
         return;
     /* A request may be waiting in the socket, when the machine is too busy to have read it. */
-    if (has_unread(connection))
-        watch(connection, INPUT);
-    else
-        connection->state = BROKEN;
-    if (connection->state == BROKEN)
+    if (!has_unread(connection))
         connection_close(connection);
 }
 
@@ -225,7 +213,7 @@ static void keep_output(struct connection *connection, const char *bytes, size_t
     connection->out_at = 0;
     connection->out_length = length;
     connection->state = WRITING;
-    watch(connection, OUTPUT);
+    watch(connection, EPOLLOUT);
 }
 
 /* Sends the worker's collected answers. */
@@ -377,7 +365,6 @@ static void finish(struct connection *connection)
     }
     keep_input(connection, NULL, 0);
     connection->state = LINGERING;
-    watch(connection, INPUT);
     reactor_timer_start(&connection->timer, LINGER_MS, 0);
 }
 
@@ -404,7 +391,7 @@ static ssize_t receive(struct connection *connection, char *to, size_t room)
     return count;
 }
 
-static void on_readable(struct connection *connection, uint32_t events)
+static void on_readable(struct connection *connection)
 {
     char *in = connection->worker->in;
     size_t kept = connection->in_length;
@@ -417,10 +404,7 @@ static void on_readable(struct connection *connection, uint32_t events)
             connection->state = BROKEN;
         return;
     }
-    bool full = (size_t)count == room;
-    proceed(connection, in, kept + (size_t)count, full);
-    if (connection->state == READING && (full || events != EPOLLIN))
-        watch(connection, INPUT);
+    proceed(connection, in, kept + (size_t)count, (size_t)count == room);
 }
 
 static void on_writable(struct connection *connection)
@@ -439,8 +423,8 @@ static void on_writable(struct connection *connection)
     connection->state = READING;
     /* Requests that came with the ones whose answers were stuck. */
     proceed(connection, connection->in, connection->in_length, true);
-    if (connection->state == READING)
-        watch(connection, INPUT);
+    if (connection->state == READING || connection->state == LINGERING)
+        watch(connection, EPOLLIN);
 }
 
 static void on_lingering(struct connection *connection)
@@ -453,15 +437,14 @@ static void on_lingering(struct connection *connection)
             connection->state = BROKEN;
         return;
     }
-    watch(connection, INPUT);
 }
 
 static void on_event(struct reactor *reactor, int fd, uint32_t events, void *arg)
 {
-    (void)reactor, (void)fd;
+    (void)reactor, (void)fd, (void)events;
     struct connection *connection = arg;
     if (connection->state == READING)
-        on_readable(connection, events);
+        on_readable(connection);
     else if (connection->state == WRITING)
         on_writable(connection);
     else

@@ -165,6 +165,7 @@ static void test_endings(void)
         {"POST /1" FIELDS "Expect: x\r\n\r\n", "HTTP/1.1 417 "},
         {"POST /1" FIELDS "Transfer-Encoding: x\r\n\r\n", "HTTP/1.1 501 "},
         {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "HTTP/1.1 505 "},
+        {"POST /1" FIELDS "Expect: 100-continue\r\nContent-Length: 3\r\n\r\n", "HTTP/1.1 200 "},
         {"POST /1" FIELDS "Expect: 100-continue\r\nContent-Length: 3\r\n\r\nabc" GET("/never"),
          "HTTP/1.1 200 "},
         {"POST /1" FIELDS "Connection: close\r\nContent-Length: 3\r\n\r\nabc" GET("/never"),
@@ -174,6 +175,25 @@ static void test_endings(void)
         g_test_message("%s", endings[i].bytes);
         check_ending(endings[i].bytes, SIZE_MAX, endings[i].last_status);
         check_ending(endings[i].bytes, 1, endings[i].last_status);
+    }
+}
+
+/* An answer to HEAD has no body, whatever is wrong with the rest of the request. */
+static void test_refused_head(void)
+{
+    static const char *const streams[] = {"HEAD /#" FIELDS "\r\n", "\r\nHEAD /#" FIELDS "\r\n",
+                                          "HEAD / HTTP/1.1\r\n\r\n"};
+    for (size_t i = 0; i < G_N_ELEMENTS(streams); i++) {
+        struct net net;
+        struct client client;
+        net_open(&net);
+        client_init(&client, net_pair(&net), streams[i], strlen(streams[i]));
+        client_run_to_end(&client, &net);
+        g_autofree char *text = g_strndup((char *)client.received->data, client.received->len);
+        g_assert_true(g_str_has_prefix(text, "HTTP/1.1 400 "));
+        g_assert_true(g_str_has_suffix(text, "\r\n\r\n"));
+        client_fini(&client);
+        net_close(&net);
     }
 }
 
@@ -285,6 +305,7 @@ int main(int argc, char **argv)
     g_test_add_func("/net/connection/long-pipeline", test_long_pipeline);
     g_test_add_func("/net/connection/bodies", test_bodies);
     g_test_add_func("/net/connection/endings", test_endings);
+    g_test_add_func("/net/connection/refused-head", test_refused_head);
     g_test_add_func("/net/connection/endless", test_endless);
     g_test_add_func("/net/connection/half-close", test_half_close);
     g_test_add_func("/net/connection/broken", test_broken);

@@ -98,14 +98,14 @@ static void test_drain_deadline(void)
 }
 
 /* More requests than are read at once: all are in the socket, so all are answered. */
-static void test_drain_long_pipeline(void)
+static void check_drain_long_pipeline(const char *request)
 {
     struct net net;
     struct client client;
     net_open(&net);
     g_autoptr(GString) stream = g_string_new(NULL);
     while (stream->len < 3 * READ_MAX)
-        g_string_append(stream, GET("/1"));
+        g_string_append(stream, request);
     g_autoptr(GByteArray) owed = owed_for(&net, stream->str, stream->len);
     client_init(&client, net_pair(&net), stream->str, stream->len);
     client.sent = (size_t)write(client.fd, stream->str, stream->len);
@@ -117,6 +117,16 @@ static void test_drain_long_pipeline(void)
     client_fini(&client);
     run_until_stopped(&net);
     net_close(&net);
+}
+
+static void test_drain_long_pipeline(void)
+{
+    /* Reads end in the middle of a request, and between two. */
+    g_autofree char *path = g_strnfill(37, 'p');
+    g_autofree char *aligned = g_strconcat("GET /", path, FIELDS "\r\n", NULL);
+    g_assert_cmpuint(READ_MAX % strlen(aligned), ==, 0);
+    check_drain_long_pipeline(GET("/1"));
+    check_drain_long_pipeline(aligned);
 }
 
 /* The answer to a request with a body says close, and what is left of the body resets nothing. */

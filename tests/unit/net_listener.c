@@ -108,11 +108,11 @@ static void test_shortages(void)
         inject_always(&inject_accept, STEPS(-errors[i]));
         int fd = tcp_connect(&tcp);
         expect_warning();
+        clock_stands = true;
         turn_until_calls(&tcp, 1);
         for (int turn = 0; turn < 200; turn++)
             net_turn(&tcp.net);
-        /* The real clock may have run for a few pauses. */
-        g_assert_cmpuint(inject_accept.calls, <=, 100);
+        g_assert_cmpuint(inject_accept.calls, ==, 1);
         for (int turn = 0; turn < 20; turn++) {
             clock_ahead_ns += 101 * ms;
             net_turn(&tcp.net);
@@ -135,6 +135,7 @@ static void test_shortage_ends_early(void)
     client_init(&client, tcp_connect(&tcp), GET("/1"), strlen(GET("/1")));
     client_run(&client, &tcp.net, 100);
     inject_once(&inject_accept, STEPS(-EMFILE));
+    clock_stands = true;
     expect_warning();
     int fd = tcp_connect(&tcp);
     turn_until_calls(&tcp, 1);
@@ -144,6 +145,21 @@ static void test_shortage_ends_early(void)
     turn_until_calls(&tcp, 2);
     g_assert_cmpuint(tcp.net.worker.accepted_total, ==, 2);
     serve(&tcp, fd);
+    net_close(&tcp.net);
+}
+
+/* accept(2) says that descriptors are short before it looks for a client. */
+static void test_shortage_for_nobody(void)
+{
+    struct tcp tcp;
+    tcp_open(&tcp);
+    inject_once(&inject_accept, STEPS(-EMFILE, -ENFILE));
+    for (int i = 0; i < 2; i++) {
+        listener_accept_all(&tcp.net.worker.listeners[0]); /* a warning would end the test */
+        g_assert_false(tcp.net.worker.listeners[0].paused);
+    }
+    g_assert_cmpuint(inject_accept.calls, ==, 2);
+    serve(&tcp, tcp_connect(&tcp));
     net_close(&tcp.net);
 }
 
@@ -350,33 +366,101 @@ static void test_not_our_address(void)
         close(error);
 }
 
-/* Clients that are in the backlog when a drain begins are served. */
+/* --- draining --- */
+
+/* The client has said GET /1, and is answered with Connection: close. */
+static void expect_last_answer(struct tcp *tcp, struct client *client)
+{
+    g_autoptr(GByteArray) owed = owed_for(&tcp->net, GET("/1"), strlen(GET("/1")));
+    client_run_to_end(client, &tcp->net);
+    g_assert_cmpuint(client->received->len, ==, owed->len + strlen("Connection: close\r\n"));
+    g_assert_cmpint(client->error, ==, 0);
+    client_fini(client);
+}
+
+static void connect_and_ask(struct tcp *tcp, struct client *client)
+{
+    client_init(client, tcp_connect(tcp), GET("/1"), strlen(GET("/1")));
+    client->sent = (size_t)write(client->fd, GET("/1"), strlen(GET("/1")));
+    g_assert_cmpuint(client->sent, ==, client->length);
+}
+
+static void drain_to_the_end(struct tcp *tcp)
+{
+    int outcome = REACTOR_TIMEOUT;
+    for (int i = 0; i < 1000 && outcome == REACTOR_TIMEOUT; i++) {
+        clock_ahead_ns += 10 * ms;
+        outcome = reactor_run(tcp->net.reactor, 0);
+    }
+    g_assert_cmpint(outcome, ==, REACTOR_STOPPED);
+    g_assert_cmpint(tcp->net.worker.listeners[0].fd, ==, -1);
+}
+
+/* Clients that are in the backlog when a drain begins are served, and those that get there in the
+ * time of grace. */
 static void test_drain_serves_the_backlog(void)
 {
     struct tcp tcp;
     struct client clients[20];
+    struct client late;
     tcp_open(&tcp);
-    g_autoptr(GByteArray) owed = owed_for(&tcp.net, GET("/1"), strlen(GET("/1")));
-    for (size_t i = 0; i < G_N_ELEMENTS(clients); i++) {
-        client_init(&clients[i], tcp_connect(&tcp), GET("/1"), strlen(GET("/1")));
-        g_assert_cmpint(write(clients[i].fd, GET("/1"), strlen(GET("/1"))), >, 0);
-        clients[i].sent = clients[i].length;
-    }
-    listener_refuse_new(tcp.net.worker.listeners[0].fd);
+    for (size_t i = 0; i < G_N_ELEMENTS(clients); i++)
+        connect_and_ask(&tcp, &clients[i]);
     worker_drain(tcp.net.reactor, &tcp.net.worker);
-    for (size_t i = 0; i < G_N_ELEMENTS(clients); i++) {
-        client_run_to_end(&clients[i], &tcp.net);
-        g_assert_cmpuint(clients[i].received->len, ==, owed->len + strlen("Connection: close\r\n"));
-        g_assert_cmpint(clients[i].error, ==, 0);
-        client_fini(&clients[i]);
-    }
-    int outcome = REACTOR_TIMEOUT;
-    for (int i = 0; i < 1000 && outcome == REACTOR_TIMEOUT; i++) {
+    for (size_t i = 0; i < G_N_ELEMENTS(clients); i++)
+        expect_last_answer(&tcp, &clients[i]);
+    clock_stands = true;
+    net_turn(&tcp.net);
+    connect_and_ask(&tcp, &late);
+    listener_refuse_new(tcp.net.worker.listeners[0].fd);
+    clock_ahead_ns += 2 * DRAIN_GRACE_MS * ms;
+    expect_last_answer(&tcp, &late);
+    drain_to_the_end(&tcp);
+    net_close(&tcp.net);
+}
+
+/* A shortage at the end of the time of grace is no reason to drop who waits. */
+static void test_drain_in_a_shortage(void)
+{
+    struct tcp tcp;
+    struct client client;
+    tcp_open(&tcp);
+    connect_and_ask(&tcp, &client);
+    inject_always(&inject_accept, STEPS(-EMFILE));
+    expect_warning();
+    turn_until_calls(&tcp, 1);
+    worker_drain(tcp.net.reactor, &tcp.net.worker);
+    for (int i = 0; i < 200; i++) {
         clock_ahead_ns += 10 * ms;
-        outcome = reactor_run(tcp.net.reactor, 0);
+        net_turn(&tcp.net);
     }
-    g_assert_cmpint(outcome, ==, REACTOR_STOPPED);
-    g_assert_cmpint(tcp.net.worker.listeners[0].fd, ==, -1);
+    g_test_assert_expected_messages();
+    g_assert_cmpint(tcp.net.worker.listeners[0].fd, >=, 0);
+    inject_nothing();
+    clock_ahead_ns += 101 * ms;
+    expect_last_answer(&tcp, &client);
+    drain_to_the_end(&tcp);
+    g_assert_false(tcp.net.worker.left_waiting);
+    net_close(&tcp.net);
+}
+
+/* At the deadline it is, and it is known. */
+static void test_drain_leaves_waiting(void)
+{
+    struct tcp tcp;
+    struct client client;
+    tcp_open(&tcp);
+    connect_and_ask(&tcp, &client);
+    inject_always(&inject_accept, STEPS(-EMFILE));
+    expect_warning();
+    turn_until_calls(&tcp, 1);
+    g_test_assert_expected_messages();
+    tcp.net.worker.next_warning_ns = UINT64_MAX;
+    worker_drain(tcp.net.reactor, &tcp.net.worker);
+    clock_ahead_ns += tcp.net.service.drain_timeout_ms * ms;
+    drain_to_the_end(&tcp);
+    g_assert_true(tcp.net.worker.left_waiting);
+    client_fini(&client);
     net_close(&tcp.net);
 }
 
@@ -386,6 +470,7 @@ int main(int argc, char **argv)
     g_test_add_func("/net/listener/passing-failures", test_passing_failures);
     g_test_add_func("/net/listener/shortages", test_shortages);
     g_test_add_func("/net/listener/shortage-ends-early", test_shortage_ends_early);
+    g_test_add_func("/net/listener/shortage-for-nobody", test_shortage_for_nobody);
     g_test_add_func("/net/listener/warning-again", test_warning_again);
     g_test_add_func("/net/listener/memory-before-accepting", test_memory_before_accepting);
     g_test_add_func("/net/listener/memory-after-accepting", test_memory_after_accepting);
@@ -397,5 +482,7 @@ int main(int argc, char **argv)
     g_test_add_func("/net/listener/probe", test_probe);
     g_test_add_func("/net/listener/not-our-address", test_not_our_address);
     g_test_add_func("/net/listener/drain-serves-the-backlog", test_drain_serves_the_backlog);
+    g_test_add_func("/net/listener/drain-in-a-shortage", test_drain_in_a_shortage);
+    g_test_add_func("/net/listener/drain-leaves-waiting", test_drain_leaves_waiting);
     return g_test_run();
 }

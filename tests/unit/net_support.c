@@ -20,6 +20,7 @@ bool memory_stays_short;
 long memory_live;
 size_t memory_largest;
 uint64_t clock_ahead_ns;
+bool clock_stands;
 
 ssize_t wrap_recv(int fd, void *bytes, size_t length, int flags) __asm__("__wrap_recv");
 ssize_t real_recv(int fd, void *bytes, size_t length, int flags) __asm__("__real_recv");
@@ -65,6 +66,7 @@ void inject_nothing(void)
     inject_recv = inject_send = inject_accept = (struct injection){0};
     memory_fails_in = 0;
     memory_stays_short = false;
+    clock_stands = false;
 }
 
 /* What each descriptor is watched for, and whether that must be reported anew: a socket that said
@@ -159,8 +161,12 @@ void wrap_free(void *bytes)
 
 int wrap_clock_gettime(clockid_t clock, struct timespec *time)
 {
+    static struct timespec stood;
     int result = real_clock_gettime(clock, time);
     if (clock == CLOCK_MONOTONIC) {
+        if (!clock_stands || !stood.tv_sec)
+            stood = *time;
+        *time = stood;
         uint64_t nanoseconds = (uint64_t)time->tv_nsec + clock_ahead_ns;
         time->tv_sec += (time_t)(nanoseconds / 1000000000);
         time->tv_nsec = (long)(nanoseconds % 1000000000);

@@ -44,8 +44,9 @@ extern long memory_live;
 /* The most bytes that were asked for at once. */
 extern size_t memory_largest;
 
-/* Added to CLOCK_MONOTONIC. */
+/* Added to CLOCK_MONOTONIC, and whether that stands still otherwise. */
 extern uint64_t clock_ahead_ns;
+extern bool clock_stands;
 
 /* --- the worker --- */
 
