@@ -96,8 +96,9 @@ class Client:
     def half_close(self):
         self.socket.shutdown(socket.SHUT_WR)
 
-    def _more(self):
-        piece = self.socket.recv(65536)
+    def more(self, at_most=65536):
+        """Waits for bytes and appends them to `unread`."""
+        piece = self.socket.recv(at_most)
         if not piece:
             raise AssertionError(f"the connection ended after {self.unread[-200:]!r}")
         self.unread += piece
@@ -107,7 +108,7 @@ class Client:
         while (end := self.unread.find(b"\r\n\r\n")) < 0:
             if len(self.unread) > HEAD_MAX:
                 raise AssertionError(f"no end of the head: {self.unread[:200]!r}")
-            self._more()
+            self.more()
         response = parse_head(self.unread[:end])
         length = response["content-length"]
         if length is None or not re.fullmatch("0|[1-9][0-9]*", length):
@@ -117,7 +118,7 @@ class Client:
         self.unread = self.unread[end + 4:]
         body_length = 0 if head else int(length)
         while len(self.unread) < body_length:
-            self._more()
+            self.more()
         response.body, self.unread = self.unread[:body_length], self.unread[body_length:]
         return response
 

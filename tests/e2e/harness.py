@@ -230,6 +230,14 @@ class Server:
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 
+    def unread_bytes(self):
+        """What has reached this machine's end of its (IPv4) connections and is not read yet; a
+        connection that is not accepted yet counts as one byte."""
+        port = f":{self.address[1]:04X}"
+        with open("/proc/net/tcp", encoding="ascii") as file:
+            rows = [line.split() for line in file][1:]
+        return sum(int(row[4].split(":")[1], 16) for row in rows if row[1].endswith(port))
+
     def tasks(self):
         return sorted(int(name) for name in os.listdir(f"/proc/{self.pid}/task"))
 

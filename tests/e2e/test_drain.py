@@ -153,7 +153,7 @@ class Drain(ServerTest):
                     if at % 2:
                         self.assertFalse(client.get().closes)
                     client.send(request()[:at + 1])
-                self.settle(server)
+                wait_until(lambda s=server: not s.unread_bytes(), "everything is read")
                 self.begin(server)
                 time.sleep(1)  # longer than the grace for the idle
                 for at, client in enumerate(clients):
@@ -161,17 +161,6 @@ class Drain(ServerTest):
                 for client in clients:
                     self.assert_last_answer(client)
                 server.stop(number=None)
-
-    def settle(self, server):
-        """Waits until the server has read all that was sent to it."""
-        _, port = server.address
-
-        def unread():
-            with open("/proc/net/tcp", encoding="ascii") as file:
-                rows = [line.split() for line in file][1:]
-            return any(int(row[1].split(":")[1], 16) == port and int(row[4].split(":")[1], 16)
-                       for row in rows)
-        wait_until(lambda: not unread(), "everything is read")
 
     def test_bodies_in_flight_are_finished(self):
         server = self.serve("-j", "1", "--drain-timeout", "50")
@@ -256,7 +245,7 @@ class Drain(ServerTest):
         server = self.serve("-j", "2", "--drain-timeout", "50")
         busy = self.connect(server)
         busy.send(request()[:-1])
-        self.settle(server)
+        wait_until(lambda: not server.unread_bytes(), "everything is read")
         self.begin(server)
 
         def is_refused():
