@@ -230,13 +230,15 @@ class Server:
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 
-    def unread_bytes(self):
-        """What has reached this machine's end of its (IPv4) connections and is not read yet; a
-        connection that is not accepted yet counts as one byte."""
-        port = f":{self.address[1]:04X}"
+    def unread_bytes(self, client=None):
+        """What this client (None: all) has sent and the server has not read yet, over IPv4. Of the
+        whole server, each connection that waits to be accepted counts as a byte."""
+        local = f":{self.address[1]:04X}"
+        remote = f":{client.socket.getsockname()[1]:04X}" if client else ""
         with open("/proc/net/tcp", encoding="ascii") as file:
             rows = [line.split() for line in file][1:]
-        return sum(int(row[4].split(":")[1], 16) for row in rows if row[1].endswith(port))
+        return sum(int(row[4].split(":")[1], 16) for row in rows
+                   if row[1].endswith(local) and row[2].endswith(remote))
 
     def tasks(self):
         return sorted(int(name) for name in os.listdir(f"/proc/{self.pid}/task"))

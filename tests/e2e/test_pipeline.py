@@ -39,21 +39,21 @@ class PipelineTest(SharedServerTest):
         """Sends requests until the server reads no more, because nobody reads its answers; returns how
         many."""
         count = 0
-        while not self.has_stopped_reading():
+        while not self.has_stopped_reading(client):
             if count * len(request()) > FAR_TOO_MUCH:
                 raise AssertionError("the server takes more and more")
             client.send(request() * 200)
             count += 200
         return count
 
-    def has_stopped_reading(self):
+    def has_stopped_reading(self, client):
         """Whether it leaves something unread, the same for a while."""
         for _ in range(20):
-            before = self.server.unread_bytes()
+            before = self.server.unread_bytes(client)
             if not before:
                 return False
             time.sleep(0.01)
-            if self.server.unread_bytes() != before:
+            if self.server.unread_bytes(client) != before:
                 return False
         return True
 
