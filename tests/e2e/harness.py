@@ -73,7 +73,7 @@ def default_port():
                     return True
             return False
         try:
-            wait_until(is_free, "port 18470 is free", patience_s=20)
+            wait_until(is_free, "port 18470 is free", patience_s=5)
         except AssertionError as error:
             raise unittest.SkipTest(str(error)) from None
         yield 18470
@@ -230,15 +230,18 @@ class Server:
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 
-    def unread_bytes(self, client=None):
-        """What this client (None: all) has sent and the server has not read yet, over IPv4. Of the
-        whole server, each connection that waits to be accepted counts as a byte."""
-        local = f":{self.address[1]:04X}"
-        remote = f":{client.socket.getsockname()[1]:04X}" if client else ""
+    def unread_bytes(self):
+        """What its clients have sent and it has not read yet, over IPv4; a connection that waits to be
+        accepted counts as a byte."""
+        port = f":{self.address[1]:04X}"
         with open("/proc/net/tcp", encoding="ascii") as file:
             rows = [line.split() for line in file][1:]
-        return sum(int(row[4].split(":")[1], 16) for row in rows
-                   if row[1].endswith(local) and row[2].endswith(remote))
+        return sum(int(row[4].split(":")[1], 16) for row in rows if row[1].endswith(port))
+
+    def naps(self):
+        """How often its first thread has gone to sleep so far."""
+        with open(f"/proc/{self.pid}/task/{self.pid}/status", encoding="ascii") as file:
+            return int(re.search(r"^voluntary_ctxt_switches:\s*(\d+)", file.read(), re.M)[1])
 
     def tasks(self):
         return sorted(int(name) for name in os.listdir(f"/proc/{self.pid}/task"))
@@ -257,16 +260,17 @@ class Server:
 class Finished:
     """What a run of the program that ends by itself came to."""
 
-    def __init__(self, *arguments, env=None, preexec=None):
+    def __init__(self, *arguments, env=None, preexec=None, stdout=PIPE):
         process = subprocess.Popen(
-            [PROGRAM, *arguments], stdin=subprocess.DEVNULL, stdout=PIPE, stderr=PIPE, env=environment(env), preexec_fn=in_child(preexec))
+            [PROGRAM, *arguments], stdin=subprocess.DEVNULL, stdout=stdout, stderr=PIPE, env=environment(env), preexec_fn=in_child(preexec))
         try:
-            stdout, stderr = process.communicate(timeout=PATIENCE_S)
+            said, stderr = process.communicate(timeout=PATIENCE_S)
         except subprocess.TimeoutExpired:
             process.kill()
-            stdout, stderr = process.communicate()
+            _, stderr = process.communicate()
             raise AssertionError(f"{arguments} did not end; stderr: {stderr!r}") from None
-        self.status, self.stdout, self.stderr = process.returncode, stdout.decode(), stderr.decode()
+        self.status, self.stderr = process.returncode, stderr.decode()
+        self.stdout = (said or b"").decode()
         if findings := sanitizer_findings(process.pid, self.stderr):
             raise AssertionError(f"a sanitizer found something:\n{findings}")
 

@@ -189,6 +189,11 @@ class Output(StartTest):
         with open("/dev/full", "wb") as full:
             self.assert_works(stdout=full)
 
+    def test_text_that_was_asked_for_must_arrive(self):
+        for option in ("--help", "--version"):
+            with open("/dev/full", "wb") as full:
+                self.assert_fails(1, "standard output", option, stdout=full)
+
     def test_nobody_reads_stdout(self):
         reader, writer = os.pipe()
         os.close(reader)

@@ -105,7 +105,7 @@ class Threads(ThreadsTest):
             # With an idle connection too. That nothing happens for a while is what is waited for.
             self.wait_until_asleep(server, 2)
 
-    def test_a_busy_connection_does_not_hold_up_another_thread(self):
+    def test_every_connection_is_served_whichever_thread_has_it(self):
         server = self.serve("-j", "8")
         clients = [self.connect(server) for _ in range(scaled(400, 100))]
         for _ in range(2):
