@@ -1,6 +1,6 @@
 # Tests of src/http, src/net, src/handlers and src/server/options.c.
 
-foreach(name IN ITEMS scan parser framing limits request page corpus)
+foreach(name IN ITEMS scan parser framing limits request uri page corpus)
     unit_test(http_${name})
     target_sources(unit_http_${name} PRIVATE unit/http_support.c)
 endforeach()
