@@ -1,6 +1,7 @@
 # The rooms reactor and base.
 unit_test(base WRAP fopen realloc sched_getaffinity)
 unit_test(base_arena WRAP malloc)
+unit_test(base_ring WRAP aligned_alloc)
 unit_test(mailbox)
 unit_test(reactor)
 unit_test(reactor_batch)
