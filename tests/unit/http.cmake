@@ -19,6 +19,7 @@ foreach(name IN ITEMS connection life drain listener)
     target_sources(unit_net_${name} PRIVATE unit/net_support.c)
 endforeach()
 unit_test(net_address)
+unit_test(net_clients WRAP calloc getrandom)
 
 unit_test(options)
 target_sources(unit_options PRIVATE ../src/server/options.c)
