@@ -9,6 +9,16 @@ target_sources(unit_http_corpus PRIVATE fuzz/fuzz_parser.c)
 target_compile_definitions(unit_http_corpus PRIVATE
                            CORPUS="${CMAKE_CURRENT_SOURCE_DIR}/fuzz/corpus/parser")
 
+unit_test(http_router)
+unit_test(http_router_tree WRAP malloc realloc)
+foreach(name IN ITEMS router router_tree)
+    target_sources(unit_http_${name} PRIVATE unit/http_support.c unit/router_support.c)
+endforeach()
+unit_test(http_target)
+target_sources(unit_http_target PRIVATE fuzz/fuzz_target.c)
+target_compile_definitions(unit_http_target PRIVATE
+                           CORPUS="${CMAKE_CURRENT_SOURCE_DIR}/fuzz/corpus/target")
+
 unit_test(http_response WRAP realloc)
 unit_test(http_constant WRAP realloc)
 unit_test(http_date WRAP clock_gettime)
