@@ -83,6 +83,10 @@ int reactor_post(struct reactor *reactor, reactor_task task, void *arg);
  * (clock_gettime(2)). Costs nothing; outside reactor_run() it is the time of the last turn. */
 uint64_t reactor_now(const struct reactor *reactor);
 
+/* A pointer of the reactor's owner's, NULL at first; the reactor does nothing with it. */
+void reactor_set_data(struct reactor *reactor, void *data);
+void *reactor_data(const struct reactor *reactor);
+
 /* A stopped timer that will call task(reactor, arg); NULL when memory is short. The caller owns it
  * and frees it with reactor_timer_free(), which its own task may do too. */
 struct reactor_timer *reactor_timer_new(struct reactor *reactor, reactor_task task, void *arg);

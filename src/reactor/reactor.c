@@ -42,6 +42,7 @@ struct reactor {
     struct source *dead; /* deregistered in this turn */
     struct timer_heap timers;
     struct mailbox mailbox;
+    void *data; /* the owner's */
     struct epoll_event ready[EVENTS_PER_TURN];
 };
 
@@ -292,6 +293,16 @@ int reactor_run(struct reactor *reactor, int timeout_ms)
 uint64_t reactor_now(const struct reactor *reactor)
 {
     return reactor->now_ns;
+}
+
+void reactor_set_data(struct reactor *reactor, void *data)
+{
+    reactor->data = data;
+}
+
+void *reactor_data(const struct reactor *reactor)
+{
+    return reactor->data;
 }
 
 /* --- from other threads --- */

@@ -395,6 +395,18 @@ static void test_trap_7_posts_that_destroy_runs_cannot_destroy_again(void)
     g_assert_cmpint(runs, ==, 2);
 }
 
+static void test_data_of_the_owner(void)
+{
+    struct reactor *reactor = new_reactor();
+    int data = 0;
+    g_assert_null(reactor_data(reactor));
+    reactor_set_data(reactor, &data);
+    g_assert_true(reactor_data(reactor) == &data);
+    reactor_set_data(reactor, NULL);
+    g_assert_null(reactor_data(reactor));
+    end_reactor(reactor);
+}
+
 #define ADD(path, function) g_test_add_func("/reactor/" path, test_##function)
 
 int main(int argc, char **argv)
@@ -419,6 +431,7 @@ int main(int argc, char **argv)
     ADD("callback/frees-its-argument", callback_frees_its_argument);
     ADD("life/no-descriptor-left-open", new_and_destroy_leave_no_descriptor_open);
     ADD("life/destroy-null", destroy_null);
+    ADD("life/data", data_of_the_owner);
     ADD("trap-7/destroy-with-everything", trap_7_destroy_with_sources_timers_and_posts);
     ADD("trap-7/posts-leave-more", trap_7_destroy_runs_posts_that_leave_more_behind);
     ADD("trap-7/destroy-within-destroy", trap_7_posts_that_destroy_runs_cannot_destroy_again);
