@@ -5,6 +5,7 @@
 #define COREACTOR_SERVER_H
 
 #include <coreactor/http.h>
+#include <coreactor/reactor.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -12,40 +13,80 @@ extern "C" {
 
 struct server;
 
+/* Called on the thread of each reactor before it serves and after it has served, when all its
+ * connections are closed; `index` is the
+ * reactor's number, from 0. reactor_set_data() keeps what handlers on this reactor need. A start
+ * that returns a negative errno ends the server; its stop is not called then. Work that is posted
+ * to the reactor after its stop runs when server_run() ends, on its thread, with no reactor_data().
+ */
+typedef int (*server_reactor_start)(struct reactor *reactor, unsigned index, void *arg);
+typedef void (*server_reactor_stop)(struct reactor *reactor, unsigned index, void *arg);
+
 /* How to run. Zero in any member means its default, so `{.size = sizeof(struct server_options)}` is
- * a complete set of options. */
+ * a complete set of options. Where a limit can be switched off, a negative value does it. */
 struct server_options {
     size_t size;               /* sizeof(struct server_options): lets the library grow the struct */
     const char *const *listen; /* NULL-terminated "ADDR:PORT" texts; default "127.0.0.1:18470" */
     unsigned threads;          /* reactors; default: the CPUs this process may use */
-    unsigned
-        duration_s; /* drain and stop after so many seconds (at most 4,000,000); default: never */
-    int drain_timeout_s;      /* seconds that a drain may take; default 10, negative: none */
-    unsigned backlog;         /* listen(2) backlog of each listener; default 4096 */
-    unsigned max_connections; /* over all reactors; default: what RLIMIT_NOFILE allows */
-    bool handle_signals;      /* SIGTERM and SIGINT drain while server_run() runs */
-    bool announce;            /* print where it listens, and a summary at the end, on stdout */
+    unsigned duration_s;       /* drain and stop after so many, at most 4,000,000; default: never */
+    int drain_timeout_s;       /* seconds that a drain may take; default 10, negative: none */
+    unsigned backlog;          /* listen(2) backlog of each listener; default 4096 */
+    bool handle_signals;       /* SIGTERM and SIGINT drain, SIGUSR1 reopens the access log, while
+                                  server_run() runs */
+    bool announce;             /* print where it listens, and a summary at the end, on stdout */
+
+    /* What a request may be; docs/http.md says how each excess is answered. */
+    unsigned max_header_bytes; /* request line and fields; default and most 16,384 */
+    unsigned max_headers;      /* fields; default and most 100 */
+    unsigned max_uri_bytes;    /* request target; default 8,192, most 16,384 */
+    int64_t max_body_bytes;    /* default 1 MiB, negative: no limit */
+
+    /* What a client may take. */
+    unsigned max_connections;            /* over all reactors; default: what RLIMIT_NOFILE allows */
+    unsigned max_connections_per_client; /* of one IPv4 address or IPv6 /64; default: no limit */
+    unsigned max_requests;               /* on one connection; default: no limit */
+    int header_timeout_s;                /* for a whole request head; default 10 */
+    int idle_timeout_s;                  /* between requests; default 75 */
+    int min_body_rate;  /* bytes/s that a client must send of a body, over 5 s; default 240 */
+    int min_write_rate; /* bytes/s that a client must take of an answer, over 5 s; default 240 */
+
+    const char
+        *access_log;      /* file to append a line for each request to, "-": stdout; default none */
+    bool access_log_json; /* JSON lines instead of the combined format */
+
+    server_reactor_start reactor_start; /* either may be NULL */
+    server_reactor_stop reactor_stop;
+    void *reactor_arg; /* passed to both */
 };
 
 /* The version of the library, such as "0.1.0". Any thread. */
 const char *coreactor_version(void);
 
 /* A server that is not running yet; `options` (NULL: all defaults) and the texts it points at are
- * copied. NULL with errno set when memory is short (ENOMEM) or options->size is 0 or larger than
- * this library knows (EINVAL); the functions below take a NULL server for an error, so only
- * server_run() needs to be checked. The caller frees it with server_free(). */
+ * copied. NULL with errno set when memory is short (ENOMEM), or options->size is 0 or something is
+ * set in a part of the options that this library does not know (EINVAL); the functions below take a
+ * NULL server for an error, so only server_run() needs to be checked. The caller frees it with
+ * server_free(). */
 struct server *server_new(const struct server_options *options);
 
-/* Sets the handler for every request; `arg` is passed to it. It is called on all reactors at the
- * same time, so what `arg` points at must not change or must be synchronised. Before server_run().
- */
-void server_handle(struct server *server, http_handler handler, void *arg);
+/* Has `handler` called with `arg` for requests with that method and path. `method` is as sent,
+ * such as "GET"; NULL: any. HEAD requests go to GET's handler when there is no other. `pattern` is
+ * a path in which a whole segment may be "{name}", which stands for any one segment that is not
+ * empty, and the last may be "*", which stands for the rest of the path, also an empty one. Text
+ * wins over "{name}", "{name}" over "*". Paths that no pattern matches get 404, other methods 405
+ * with `Allow`. CONNECT and TRACE never reach a route (501). `*` of `OPTIONS *` is answered with
+ * 204 and all methods. The handler is called on all reactors at the same time, so what `arg` points
+ * at must not change or must be synchronised. Both texts are copied. Before server_run(), which
+ * reports the first error: 0, -EINVAL (no such method or pattern), -EEXIST, -ENOMEM. */
+int server_route(struct server *server, const char *method, const char *pattern,
+                 http_handler handler, void *arg);
 
 /* Opens the listeners and serves until server_stop(), a signal (if asked for) or the duration ends
  * it, then drains: connections waiting to be accepted are served, requests in flight are finished
  * with `Connection: close`, for at most drain_timeout_s. Blocks; runs the first reactor on the
  * calling thread and the others on an OpenMP team, for which it sets omp_set_dynamic(0); it must
- * not be called inside a parallel region. Returns 0 after a drain; -errno when it could not start,
+ * not be called inside a parallel region. SIGPIPE is ignored from then on, unless the program has a
+ * handler for it. Returns 0 after a drain; -errno when it could not start,
  * and then server_error() says why. A server runs once (-EALREADY). */
 int server_run(struct server *server);
 

@@ -2,6 +2,7 @@
 
 #include <glib.h>
 #include <stdio.h>
+#include <unistd.h>
 
 static GLogWriterOutput write_line(GLogLevelFlags level, const GLogField *fields, gsize count,
                                    gpointer user_data)
@@ -21,4 +22,9 @@ static GLogWriterOutput write_line(GLogLevelFlags level, const GLogField *fields
 void log_to_stderr(void)
 {
     g_log_set_writer_func(write_line, NULL, NULL);
+}
+
+void log_without_memory(const char *text)
+{
+    dprintf(STDERR_FILENO, "coreactor: %s\n", text); /* formats on its stack */
 }

@@ -12,4 +12,8 @@
  * threads. */
 void log_to_stderr(void);
 
+/* Writes a line with that text to stderr, as a warning when there is no memory for one: GLib would
+ * end the process. Any thread. */
+void log_without_memory(const char *text);
+
 #endif

@@ -6,8 +6,7 @@
 
 #include <coreactor/http.h>
 
-/* Answers GET and HEAD with the page, every other method with 405. An http_handler without an
- * argument. */
-int page_handler(const struct http_request *request, struct http_response *response, void *arg);
+/* Answers with the page, whatever the request. An http_handler without an argument, for GET. */
+int page_handler(struct http_request *request, struct http_response *response, void *arg);
 
 #endif

@@ -4,9 +4,9 @@
  */
 #include "http/parser.h"
 
-#include "http/scan.h"
+#include "http/lines.h"
+#include "http/target.h"
 
-#include <ctype.h>
 #include <string.h>
 
 const struct http_limits http_limits_default = {
@@ -21,7 +21,7 @@ struct framing {
     unsigned hosts;
     unsigned content_lengths;
     unsigned transfer_encodings;
-    bool chunked;
+    int coding_error; /* of the transfer codings */
     bool close;
     bool keep_alive;
 };
@@ -38,47 +38,6 @@ enum {
     METHOD_MAX = 54, /* bytes; the longest registered method has 17 */
     LINE_FRAME = METHOD_MAX + sizeof("  HTTP/1.1") - 1, /* of a request line beside its target */
 };
-
-/* The place of the first byte at or after `from` that is no tchar. There is one: the head ends in
- * CRLF. */
-static inline size_t token_end(const struct http_scan *scan, size_t from)
-{
-    const struct http_marks *marks = &scan->words[from / 64];
-    uint64_t bits = marks->not_token >> from % 64;
-    if (__builtin_expect(bits != 0, 1))
-        return from + (unsigned)__builtin_ctzll(bits);
-    from -= from % 64;
-    do {
-        marks++;
-        from += 64;
-    } while (!marks->not_token);
-    return from + (unsigned)__builtin_ctzll(marks->not_token);
-}
-
-/* Walks from CR to CR by clearing bits, so that finding a line does not wait until the one before
- * it is understood: searching from where that one ended made the whole parser an eighth slower. */
-struct lines {
-    const struct http_marks *marks;
-    size_t at;   /* place of the word's first byte */
-    uint64_t cr; /* of the word, what is left of it */
-};
-
-static inline size_t next_line_end(struct lines *lines)
-{
-    while (__builtin_expect(lines->cr == 0, 0)) {
-        lines->marks++;
-        lines->at += 64;
-        lines->cr = lines->marks->cr;
-    }
-    size_t end = lines->at + (unsigned)__builtin_ctzll(lines->cr);
-    lines->cr &= lines->cr - 1;
-    return end;
-}
-
-static inline struct http_span span(size_t from, size_t to)
-{
-    return (struct http_span){(uint16_t)from, (uint16_t)(to - from)};
-}
 
 /* Whether `length` bytes are `lower`, which is in lower case and of letters and hyphens only. Word
  * by word, because this is asked of every field: setting bit 5 makes a letter lower-case, and turns
@@ -102,116 +61,26 @@ static inline bool equals_lower(const char *bytes, const char *lower, size_t len
 
 #define EQUALS_LOWER(bytes, lower) equals_lower(bytes, lower, sizeof(lower) - 1)
 
-/* SP or HTAB: inside a line there is no other control character (but one that is_space() need not
- * tell apart from white space, because its line is refused: see http_scan_function). */
-static inline bool is_space(char byte)
-{
-    return (unsigned char)byte <= ' ';
-}
-
-/* --- host (RFC 9110 section 7.2, RFC 3986 section 3.2) --- */
-
-/* unreserved and sub-delims */
-static inline bool is_host_byte(char byte)
-{
-    static const bool allowed[256] = {
-        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-        0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 1, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 1, 1, 1, 1,
-        1, 1, 1, 1, 1, 1, 0, 1, 0, 1, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
-        1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 1, 0, 1, 1, 1, 1, 1, 1, 1,
-        1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 1, 0,
-    };
-    return allowed[(unsigned char)byte];
-}
-
-/* Where the "[...]" that starts at `from` ends, or `from`. What is inside is for a resolver to
- * judge. */
-static size_t ip_literal_end(const char *bytes, size_t from)
-{
-    size_t end = from + 1;
-    while (is_host_byte(bytes[end]) || bytes[end] == ':')
-        end++;
-    return bytes[end] == ']' && end > from + 1 ? end + 1 : from;
-}
-
-/* The '%' of "%41"; the digits are host bytes themselves. */
-static inline bool is_percent_encoding(const char *bytes)
-{
-    return bytes[0] == '%' && isxdigit((unsigned char)bytes[1]) &&
-           isxdigit((unsigned char)bytes[2]);
-}
-
-/* uri-host [ ":" port ], or nothing at all. No byte of these is white space or a control character,
- * which one of follows, so the loops end. */
-static inline bool is_host(const char *bytes, size_t from, size_t to)
-{
-    size_t end = from;
-    if (bytes[from] == '[')
-        end = ip_literal_end(bytes, from);
-    else
-        while (is_host_byte(bytes[end]) || is_percent_encoding(bytes + end))
-            end++;
-    if (end == to)
-        return true;
-    if (end == from || bytes[end] != ':')
-        return false;
-    size_t port = ++end;
-    while (bytes[end] >= '0' && bytes[end] <= '9')
-        end++;
-    return end == to && end - port <= 5;
-}
-
-/* uri-host ":" port, none of them empty (RFC 9112 section 3.2.3) */
-static bool is_authority(const char *bytes, size_t from, size_t to)
-{
-    char last = bytes[to - 1];
-    return last != ':' && last != ']' && memchr(bytes + from, ':', to - from) &&
-           is_host(bytes, from, to);
-}
-
 /* --- the request line (RFC 9112 section 3) --- */
 
-static bool starts_with(const char *bytes, size_t length, const char *lower)
+/* CONNECT asks for a tunnel, and we are no proxy (RFC 9110 section 9.3.6). TRACE shows a script the
+ * credentials that a browser adds behind its back (section 9.3.8). */
+static inline bool is_refused_method(const struct http_request *request)
 {
-    size_t prefix = strlen(lower);
-    return length >= prefix && http_text_is((struct http_text){bytes, prefix}, lower);
+    return http_method_is(request, "CONNECT") || http_method_is(request, "TRACE");
 }
 
-/* http://host[:port][/path][?query] */
-static int parse_absolute_form(struct parse *parse, size_t from, size_t to)
-{
-    const char *target = parse->bytes + from;
-    size_t length = to - from;
-    size_t host;
-    if (starts_with(target, length, "http://"))
-        host = strlen("http://");
-    else if (starts_with(target, length, "https://"))
-        host = strlen("https://");
-    else
-        return -400;
-    size_t end = host;
-    while (end < length && target[end] != '/' && target[end] != '?')
-        end++;
-    if (end == host || !is_host(parse->bytes, from + host, from + end))
-        return -400;
-    parse->request->path = span(from + end, to);
-    return 0;
-}
-
-static int parse_target(struct parse *parse, size_t from, size_t to)
+static inline int parse_target(struct parse *parse, size_t from, size_t path_end, size_t to)
 {
     struct http_request *request = parse->request;
-    request->target = span(from, to);
+    if (is_refused_method(request))
+        return -501;
+    request->target = http_span_of(from, to);
     if (to - from > parse->limits->target_bytes)
         return -414;
-    request->path = span(from, to);
-    if (parse->bytes[from] == '/')
-        return http_method_is(request, "CONNECT") ? -400 : 0;
-    if (parse->bytes[from] == '*' && to - from == 1)
-        return http_method_is(request, "OPTIONS") ? 0 : -400;
-    if (http_method_is(request, "CONNECT"))
-        return is_authority(parse->bytes, from, to) ? 0 : -400;
-    return parse_absolute_form(parse, from, to);
+    request->path = http_span_of(from, path_end);
+    request->has_query = path_end < to;
+    return parse->bytes[from] == '/' ? 0 : http_parse_target(request);
 }
 
 /* "HTTP/1.1" and its like: 0, or the error. */
@@ -232,33 +101,45 @@ static int parse_version(struct parse *parse, size_t from, size_t to)
     return major == 1 ? 0 : -505;
 }
 
-/* VCHAR without '#', which would begin a fragment: what of a target clients send to servers. */
-static inline bool is_target_byte(char byte)
+/* VCHAR without '#', which would begin a fragment: what of a target clients send to servers. 2 is
+ * the
+ * '?' that ends a path. */
+static inline unsigned target_class(char byte)
 {
-    return byte > ' ' && byte < 0x7f && byte != '#';
+    static const unsigned char classes[256] = {
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+        0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+        1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+        1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+        1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+    };
+    return classes[(unsigned char)byte];
 }
 
 static inline int parse_request_line(struct parse *parse, size_t line_end)
 {
     const char *bytes = parse->bytes;
-    size_t method_end = token_end(parse->scan, 0);
+    size_t method_end = http_token_end(parse->scan, 0);
     if (method_end == 0 || bytes[method_end] != ' ')
         return -400;
     /* No handler knows it (RFC 9112 section 3); and without a limit judge_unfinished() could not
      * tell a long method from a long target. */
     if (method_end > METHOD_MAX)
         return -501;
-    parse->request->method = span(0, method_end);
+    parse->request->method = http_span_of(0, method_end);
     size_t target = method_end + 1;
-    size_t target_end = target;
-    while (is_target_byte(bytes[target_end]))
+    size_t path_end = target;
+    while (target_class(bytes[path_end]) == 1)
+        path_end++;
+    size_t target_end = path_end;
+    while (target_class(bytes[target_end]))
         target_end++;
     if (target_end == target || bytes[target_end] != ' ')
         return -400;
     if (bytes[line_end + 1] != '\n')
         return -400;
     int error = parse_version(parse, target_end + 1, line_end);
-    return error ? error : parse_target(parse, target, target_end);
+    return error ? error : parse_target(parse, target, path_end, target_end);
 }
 
 /* --- the fields (RFC 9112 sections 5 to 7) --- */
@@ -288,9 +169,9 @@ static int parse_connection_list(struct parse *parse, struct http_text value)
         while (at < value.length && value.bytes[at] != ',')
             at++;
         size_t end = at++;
-        while (start < end && is_space(value.bytes[start]))
+        while (start < end && http_is_space(value.bytes[start]))
             start++;
-        while (end > start && is_space(value.bytes[end - 1]))
+        while (end > start && http_is_space(value.bytes[end - 1]))
             end--;
         struct http_text option = {value.bytes + start, end - start};
         if (http_text_is(option, "close"))
@@ -309,10 +190,37 @@ static inline int parse_connection(struct parse *parse, struct http_text value)
     return 0;
 }
 
+/* What is wrong with a list of transfer codings that is more than "chunked". After other codings a
+ * last "chunked" tells the length, but nobody here decodes them; any other list does not tell it
+ * (RFC 9112 section 6.3), or has chunked more than once (section 7.1). */
+static int judge_codings(struct http_text list)
+{
+    bool chunked = false;
+    for (size_t at = 0, end; at <= list.length; at = end + 1) {
+        const char *comma = memchr(list.bytes + at, ',', list.length - at);
+        end = comma ? (size_t)(comma - list.bytes) : list.length;
+        size_t start = at;
+        while (start < end && http_is_space(list.bytes[start]))
+            start++;
+        size_t name_end = start;
+        while (name_end < end && http_is_tchar(list.bytes[name_end]))
+            name_end++;
+        if (chunked || name_end == start)
+            return -400;
+        chunked = http_text_is((struct http_text){list.bytes + start, name_end - start}, "chunked");
+        while (chunked && name_end < end && http_is_space(list.bytes[name_end]))
+            name_end++;
+        if (chunked && name_end < end) /* it has no parameters */
+            return -400;
+    }
+    return chunked ? -501 : -400;
+}
+
 static int parse_transfer_encoding(struct parse *parse, struct http_text value)
 {
     parse->framing.transfer_encodings++;
-    parse->framing.chunked = http_text_is(value, "chunked");
+    parse->request->chunked = http_text_is(value, "chunked");
+    parse->framing.coding_error = parse->request->chunked ? 0 : judge_codings(value);
     return 0;
 }
 
@@ -324,11 +232,16 @@ static int parse_expect(struct parse *parse, struct http_text value)
     return 0;
 }
 
-static int parse_host(struct parse *parse, struct http_text value)
+/* The authority of an absolute-form target comes first and stays (RFC 9112 section 3.2.2). */
+static inline int parse_host(struct parse *parse, struct http_text value)
 {
-    parse->framing.hosts++;
+    struct http_request *request = parse->request;
     size_t from = (size_t)(value.bytes - parse->bytes);
-    return is_host(parse->bytes, from, from + value.length) ? 0 : -400;
+    parse->framing.hosts++;
+    if (!request->has_host)
+        request->host = http_span_of(from, from + value.length);
+    request->has_host = true;
+    return http_is_host(parse->bytes, from, from + value.length) ? 0 : -400;
 }
 
 /* Looks closer at the fields that concern framing and connection; told apart by length first,
@@ -354,26 +267,26 @@ static inline int parse_known_field(struct parse *parse, const char *name, size_
 
 /* The field lines from `at` to the empty line: 0, or the error. A folded line (obs-fold) and a
  * space before the colon fail here, because a space is no token. */
-static inline int parse_fields(struct parse *parse, struct lines lines, size_t at)
+static inline int parse_fields(struct parse *parse, struct http_lines lines, size_t at)
 {
     const char *bytes = parse->bytes;
     struct http_field *field = parse->request->fields;
     const struct http_field *end = field + parse->limits->field_count;
     size_t line_end;
-    while ((line_end = next_line_end(&lines)) != at) {
-        size_t name_end = token_end(parse->scan, at);
+    while ((line_end = http_next_line_end(&lines)) != at) {
+        size_t name_end = http_token_end(parse->scan, at);
         if (name_end == at || bytes[name_end] != ':' || bytes[line_end + 1] != '\n')
             return -400;
         if (field == end)
             return -431;
         size_t value = name_end + 1;
         size_t value_end = line_end;
-        while (value < value_end && is_space(bytes[value]))
+        while (value < value_end && http_is_space(bytes[value]))
             value++;
-        while (value < value_end && is_space(bytes[value_end - 1]))
+        while (value < value_end && http_is_space(bytes[value_end - 1]))
             value_end--;
-        field->name = span(at, name_end);
-        field->value = span(value, value_end);
+        field->name = http_span_of(at, name_end);
+        field->value = http_span_of(value, value_end);
         field++;
         int error = parse_known_field(parse, bytes + at, name_end - at,
                                       (struct http_text){bytes + value, value_end - value});
@@ -396,8 +309,8 @@ static int judge_framing(struct parse *parse)
         if (framing->content_lengths || framing->transfer_encodings > 1 ||
             request->version_minor == 0)
             return -400;
-        /* Chunked bodies are not read yet: ask for a length (RFC 9110 section 15.5.12). */
-        return framing->chunked ? -411 : -501;
+        if (framing->coding_error)
+            return framing->coding_error;
     }
     if (request->version_minor == 0)
         request->expects_continue = false; /* RFC 9110 section 10.1.1 */
@@ -412,10 +325,12 @@ static int parse_head(struct parse *parse)
     struct http_request *request = parse->request;
     request->head = parse->bytes;
     request->content_length = 0;
+    request->chunked = false;
+    request->has_host = false;
     request->expects_continue = false;
     request->field_count = 0;
-    struct lines lines = {.marks = parse->scan->words, .cr = parse->scan->words[0].cr};
-    size_t line_end = next_line_end(&lines);
+    struct http_lines lines = http_lines_of(parse->scan);
+    size_t line_end = http_next_line_end(&lines);
     int error = parse_request_line(parse, line_end);
     if (!error)
         error = parse_fields(parse, lines, line_end + 2);

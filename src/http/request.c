@@ -16,7 +16,7 @@ bool http_text_is(struct http_text text, const char *lower)
     return lower[text.length] == '\0';
 }
 
-static bool names_equal(struct http_text text, const char *name, size_t length)
+bool http_names_equal(struct http_text text, const char *name, size_t length)
 {
     if (text.length != length)
         return false;
@@ -41,30 +41,30 @@ bool http_request_method_is(const struct http_request *request, const char *meth
     return i == request->method.length && method[i] == '\0';
 }
 
-/* The '?' of the target, or NULL. */
-static const char *find_query(const struct http_request *request)
+struct http_text http_request_target(const struct http_request *request)
 {
-    return memchr(request->head + request->path.at, '?', request->path.length);
+    return http_request_text(request, request->target);
+}
+
+struct http_text http_request_host(const struct http_request *request)
+{
+    if (!request->has_host)
+        return (struct http_text){NULL, 0};
+    return http_request_text(request, request->host);
 }
 
 struct http_text http_request_path(const struct http_request *request)
 {
-    struct http_text path = http_request_text(request, request->path);
-    const char *query = find_query(request);
-    if (query)
-        path.length = (size_t)(query - path.bytes);
-    if (path.length == 0)
-        path = (struct http_text){"/", 1};
-    return path;
+    return http_request_route_path(request);
 }
 
 struct http_text http_request_query(const struct http_request *request)
 {
-    const char *query = find_query(request);
-    if (!query)
+    if (!request->has_query)
         return (struct http_text){NULL, 0};
-    const char *end = request->head + request->path.at + request->path.length;
-    return (struct http_text){query + 1, (size_t)(end - query - 1)};
+    const char *query = request->head + request->path.at + request->path.length + 1;
+    const char *end = request->head + request->target.at + request->target.length;
+    return (struct http_text){query, (size_t)(end - query)};
 }
 
 struct http_text http_request_header(const struct http_request *request, const char *name)
@@ -72,8 +72,18 @@ struct http_text http_request_header(const struct http_request *request, const c
     size_t length = strlen(name);
     for (unsigned i = 0; i < request->field_count; i++) {
         const struct http_field *field = &request->fields[i];
-        if (names_equal(http_request_text(request, field->name), name, length))
+        if (http_names_equal(http_request_text(request, field->name), name, length))
             return http_request_text(request, field->value);
     }
     return (struct http_text){NULL, 0};
+}
+
+bool http_request_field(const struct http_request *request, size_t index, struct http_text *name,
+                        struct http_text *value)
+{
+    if (index >= request->field_count)
+        return false;
+    *name = http_request_text(request, request->fields[index].name);
+    *value = http_request_text(request, request->fields[index].value);
+    return true;
 }

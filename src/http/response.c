@@ -4,8 +4,8 @@
 #include "http/status.h"
 
 #include <errno.h>
-#include <stdint.h>
 #include <stdio.h>
+#include <unistd.h>
 
 enum {
     READY_MAX =
@@ -14,12 +14,6 @@ enum {
     STATUS_LINE_MAX = 64, /* "HTTP/1.1 511 Network Authentication Required\r\n" fits */
     FRAMING_MAX = 128,    /* the names of our own fields, Content-Length's digits, Connection */
 };
-
-void http_response_begin(struct http_response *response)
-{
-    response->fields->length = 0;
-    response->status = 0;
-}
 
 /* --- fields of the handler --- */
 
@@ -54,8 +48,8 @@ static bool is_value(struct http_text value)
 
 static bool is_ours(struct http_text name)
 {
-    static const char *const ours[] = {"connection", "content-length", "content-type",
-                                       "date",       "server",         "transfer-encoding"};
+    static const char *const ours[] = {"connection", "content-length", "content-type",     "date",
+                                       "server",     "trailer",        "transfer-encoding"};
     for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++) {
         if (http_text_is(name, ours[i]))
             return true;
@@ -63,12 +57,10 @@ static bool is_ours(struct http_text name)
     return false;
 }
 
-int http_response_header(struct http_response *response, const char *name, const char *value)
+int http_response_put_field(struct http_response *response, const char *name, const char *value)
 {
     struct http_text name_text = {name, strlen(name)};
     struct http_text value_text = {value, strlen(value)};
-    if (response->status)
-        return -EALREADY;
     if (!is_token(name_text) || !is_value(value_text) || is_ours(name_text))
         return -EINVAL;
     struct buffer *fields = response->fields;
@@ -79,6 +71,13 @@ int http_response_header(struct http_response *response, const char *name, const
     buffer_put(fields, value, value_text.length);
     buffer_put(fields, "\r\n", 2);
     return 0;
+}
+
+int http_response_header(struct http_response *response, const char *name, const char *value)
+{
+    if (response->status)
+        return -EALREADY;
+    return http_response_put_field(response, name, value);
 }
 
 /* --- the answer --- */
@@ -94,7 +93,7 @@ static inline char *put(char *to, const void *bytes, size_t length)
 
 #define PUT_LITERAL(to, literal) put(to, literal, sizeof(literal) - 1)
 
-static inline char *put_decimal(char *to, size_t number)
+static inline char *put_decimal(char *to, uint64_t number)
 {
     char digits[DECIMAL_MAX];
     char *first = digits + sizeof(digits);
@@ -115,39 +114,29 @@ static inline char *put_beginning(char *to, int status, const struct http_date *
     return put(to, http_date_common(date), HTTP_COMMON_LENGTH);
 }
 
-/* Statuses whose answers end after the fields, whatever these say (RFC 9112 section 6.3). */
-static inline bool is_bodiless(int status)
+static inline char *put_framing(char *to, const struct http_response *response, uint64_t length)
 {
-    return status == 204 || status == 304;
-}
-
-int http_respond(struct http_response *response, int status, const char *content_type,
-                 const void *body, size_t length)
-{
-    if (status < HTTP_STATUS_MIN || status > HTTP_STATUS_MAX)
-        return -EINVAL;
-    if (response->status)
-        return -EALREADY;
-    if (status == 205)
-        length = 0; /* RFC 9110 section 15.3.6 */
-    struct buffer *out = response->out;
-    const struct buffer *fields = response->fields;
-    size_t type_length = content_type ? strlen(content_type) : 0;
-    if (!is_value((struct http_text){content_type, type_length}))
-        return -EINVAL;
-    size_t most = STATUS_LINE_MAX + HTTP_COMMON_LENGTH + FRAMING_MAX + type_length + fields->length;
-    if (length > SIZE_MAX - most || !buffer_reserve(out, most + length))
-        return -ENOMEM;
-    char *to = put_beginning(out->bytes + out->length, status, response->date);
-    if (!is_bodiless(status)) {
-        if (content_type) {
-            to = PUT_LITERAL(to, "Content-Type: ");
-            to = put(to, content_type, type_length);
-            to = PUT_LITERAL(to, "\r\n");
-        }
+    if (length != HTTP_LENGTH_UNKNOWN) {
         to = PUT_LITERAL(to, "Content-Length: ");
         to = put_decimal(to, length);
-        to = PUT_LITERAL(to, "\r\n");
+        return PUT_LITERAL(to, "\r\n");
+    }
+    return response->no_chunks ? to : PUT_LITERAL(to, "Transfer-Encoding: chunked\r\n");
+}
+
+/* The head, where there is room for it. */
+static inline char *put_head(char *to, const struct http_response *response, int status,
+                             struct http_text content_type, uint64_t length)
+{
+    const struct buffer *fields = response->fields;
+    to = put_beginning(to, status, response->date);
+    if (status != 204 && status != 304) {
+        if (content_type.bytes) {
+            to = PUT_LITERAL(to, "Content-Type: ");
+            to = put(to, content_type.bytes, content_type.length);
+            to = PUT_LITERAL(to, "\r\n");
+        }
+        to = put_framing(to, response, status == 205 ? 0 : length);
     }
     if (fields->length)
         to = put(to, fields->bytes, fields->length);
@@ -155,11 +144,51 @@ int http_respond(struct http_response *response, int status, const char *content
         to = PUT_LITERAL(to, "Connection: close\r\n");
     else if (response->say_keep_alive)
         to = PUT_LITERAL(to, "Connection: keep-alive\r\n");
-    to = PUT_LITERAL(to, "\r\n");
-    if (length && !response->head_only && !is_bodiless(status))
-        to = put(to, body, length);
-    out->length = (size_t)(to - out->bytes);
+    return PUT_LITERAL(to, "\r\n");
+}
+
+/* Writes the head with room for `more` bytes behind it, unless it returns an error. */
+static inline int begin_answer(struct http_response *response, int status, const char *content_type,
+                               uint64_t length, size_t more)
+{
+    if (status < HTTP_STATUS_MIN || status > HTTP_STATUS_MAX)
+        return -EINVAL;
+    if (response->status)
+        return -EALREADY;
+    if (response->deferred)
+        http_response_prepare(response);
+    struct http_text type = {content_type, content_type ? strlen(content_type) : 0};
+    if (!is_value(type))
+        return -EINVAL;
+    struct buffer *out = response->out;
+    size_t most =
+        STATUS_LINE_MAX + HTTP_COMMON_LENGTH + FRAMING_MAX + type.length + response->fields->length;
+    if (more > SIZE_MAX - most || !buffer_reserve(out, most + more))
+        return -ENOMEM;
+    const char *end = put_head(out->bytes + out->length, response, status, type, length);
+    out->length = (size_t)(end - out->bytes);
     response->status = status;
+    return 0;
+}
+
+int http_response_put_head(struct http_response *response, int status, const char *content_type,
+                           uint64_t length, size_t more)
+{
+    return begin_answer(response, status, content_type, length, more);
+}
+
+int http_respond(struct http_response *response, int status, const char *content_type,
+                 const void *body, size_t length)
+{
+    if (status == 205)
+        length = 0;
+    int error = begin_answer(response, status, content_type, length, length);
+    if (error)
+        return error;
+    if (length && !response->head_only && !http_status_has_no_body(status)) {
+        buffer_put(response->out, body, length);
+        response->body_bytes = length;
+    }
     return status;
 }
 
@@ -182,8 +211,7 @@ static void keep_ready(struct http_response *response, size_t from, const char *
     if (!buffer_reserve(&ready->bytes, size))
         return;
     buffer_put(&ready->bytes, response->out->bytes + from, size);
-    ready->head_length =
-        is_bodiless(response->status) || response->status == 205 ? size : size - length;
+    ready->head_length = size - (http_status_has_no_body(response->status) ? 0 : length);
     ready->status = response->status;
     ready->content_type = content_type;
     ready->body = body;
@@ -194,7 +222,8 @@ static void keep_ready(struct http_response *response, size_t from, const char *
 int http_respond_constant(struct http_response *response, int status, const char *content_type,
                           const void *body, size_t length)
 {
-    bool plain = !response->close && !response->say_keep_alive && !response->fields->length;
+    bool plain = !response->close && !response->say_keep_alive && !response->deferred &&
+                 !response->fields->length;
     if (!plain || response->status)
         return http_respond(response, status, content_type, body, length);
     struct buffer *out = response->out;
@@ -211,19 +240,39 @@ int http_respond_constant(struct http_response *response, int status, const char
         return -ENOMEM;
     buffer_put(out, ready->bytes.bytes, size);
     response->status = status;
+    response->body_bytes = size - ready->head_length;
     return status;
 }
 
-bool http_response_finish(struct http_response *response, int returned)
+bool http_respond_short(struct http_response *response, int status)
 {
-    if (response->status)
-        return true;
-    if (returned < 400 || returned > HTTP_STATUS_MAX) {
-        returned = 500;
-        response->fields->length = 0; /* whatever they were, they were not meant for this answer */
-    }
     char text[STATUS_LINE_MAX];
-    int length = snprintf(text, sizeof(text), "%d %s\n", returned, http_status_reason(returned));
-    return http_respond(response, returned, "text/plain; charset=utf-8", text, (size_t)length) ==
-           returned;
+    int length = snprintf(text, sizeof(text), "%d %s\n", status, http_status_reason(status));
+    return http_respond(response, status, "text/plain; charset=utf-8", text, (size_t)length) ==
+           status;
+}
+
+/* --- files --- */
+
+void http_response_drop_file(struct http_response *response)
+{
+    if (!response->file.left)
+        return;
+    close(response->file.fd);
+    response->file.left = 0;
+}
+
+int http_respond_file(struct http_response *response, int status, const char *content_type, int fd,
+                      int64_t offset, uint64_t length)
+{
+    int error = offset < 0 || length > (uint64_t)(INT64_MAX - offset) ? -EINVAL : 0;
+    if (!error)
+        error = begin_answer(response, status, content_type, length, 0);
+    if (error || !length || response->head_only || http_status_has_no_body(status)) {
+        close(fd);
+        return error ? error : status;
+    }
+    response->file = (struct http_file){.fd = fd, .offset = offset, .left = length};
+    response->body_bytes = length;
+    return status;
 }

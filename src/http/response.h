@@ -9,6 +9,8 @@
 #include "base/buffer.h"
 #include "http/date.h"
 
+enum { HTTP_STREAM_MAX = 65536 }; /* bytes of a streamed answer that wait for the client */
+
 /* The last constant answer that was made, ready to be sent again. Per reactor; all zero: none. */
 struct http_ready {
     int status;
@@ -20,22 +22,74 @@ struct http_ready {
     struct buffer bytes;
 };
 
+/* What is left to be sent of a file, after the head. */
+struct http_file {
+    int fd; /* owned while `left` is not 0 */
+    int64_t offset;
+    uint64_t left;
+};
+
 struct http_response {
     struct buffer *out;    /* answers go to its end */
-    struct buffer *fields; /* added by the handler: complete lines */
+    struct buffer *fields; /* added by the handler: complete lines; of the head, then trailers */
     struct http_ready *ready;
     const struct http_date *date; /* up to date */
-    int status;                   /* 0: not answered yet */
+    int status;                   /* 0: the head is not written yet */
     bool head_only;               /* the request was HEAD */
     bool close;                   /* send Connection: close */
     bool say_keep_alive;          /* to an HTTP/1.0 client that asked for it */
+    bool no_chunks;               /* the client is HTTP/1.0 */
+    bool deferred;                /* the handler has returned: see http_response_prepare() */
+    bool streaming;               /* begun and not complete */
+    bool chunked;
+    bool drops_body; /* what is written is not sent */
+    bool torn;       /* it cannot be completed: the connection has to end */
+    uint64_t left;   /* of the announced length, while streaming */
+    uint64_t body_bytes;
+    struct http_file file;
 };
 
-/* Empties `response->fields` and begins an answer; the other members are the caller's. */
-void http_response_begin(struct http_response *response);
+/* Begins an answer; the members down to `date`, and from `head_only` to `deferred`, are the
+ * caller's. */
+static inline void http_response_begin(struct http_response *response)
+{
+    response->fields->length = 0;
+    response->status = 0;
+    response->streaming = false;
+    response->torn = false;
+    response->body_bytes = 0;
+    response->file.left = 0;
+}
 
-/* Makes the answer to what a handler returned, unless it has answered: a short text for 400 to 599,
- * 500 for anything else. False when memory is short: the connection cannot go on. */
-bool http_response_finish(struct http_response *response, int returned);
+/* Whether nothing is left for the handler to do. */
+static inline bool http_response_is_complete(const struct http_response *response)
+{
+    return response->status && !response->streaming;
+}
+
+/* Gives back the file, if any is left. */
+void http_response_drop_file(struct http_response *response);
+
+/* Called before a deferred answer is begun: the date may be old. In exchange.c. */
+void http_response_prepare(struct http_response *response);
+
+/* Makes a short answer of a status from 204 to 599. False when memory is short. */
+bool http_respond_short(struct http_response *response, int status);
+
+/* Writes the head of an answer whose body of `length` bytes (HTTP_LENGTH_UNKNOWN: in chunks, or to
+ * the end of the connection) is sent by someone else, and makes room for `more` bytes behind it.
+ * Returns 0, or as http_respond() does. */
+int http_response_put_head(struct http_response *response, int status, const char *content_type,
+                           uint64_t length, size_t more);
+
+/* Adds a line to `response->fields`: 0, -EINVAL or -ENOMEM. */
+int http_response_put_field(struct http_response *response, const char *name, const char *value);
+
+/* Whether answers with that status end after the fields, whatever these say (RFC 9112 section 6.3),
+ * or have a body of no bytes (205: RFC 9110 section 15.3.6). */
+static inline bool http_status_has_no_body(int status)
+{
+    return status == 204 || status == 205 || status == 304;
+}
 
 #endif

@@ -60,13 +60,17 @@ int router_add(struct router *router, const char *method, const char *pattern, h
                void *arg);
 
 /* Looks up the path of a request, which begins with '/' or is the "*" of `OPTIONS *`. Returns 0
- * when there is a route, or the status of the answer: 204  `OPTIONS *` without a route; `allow` has
- * the methods of all routes ("" when none has any) 400  a segment that has to be decoded is not
- * encoded well, or one with an encoded NUL stands where {name} would capture it; what is under "*"
- * is not looked at 404  no pattern is the path's 405  one is, but none of those has the method;
- * `allow` has theirs 500  memory is short Captured values are decoded; they are in `path`, or in
- * `arena` where that changed them. The one of a trailing "*", named "*", is the rest of the path as
- * it is. Any thread, many at once. */
+ * when there is a route, or the status of the answer:
+ *
+ * - 204: `OPTIONS *` without a route; `allow` has the methods of all routes ("" when none has any)
+ * - 400: a segment that has to be decoded is not encoded well, or one with an encoded NUL stands
+ *   where {name} would capture it; what is under "*" is not looked at
+ * - 404: no pattern is the path's
+ * - 405: one is, but none of those has the method; `allow` has theirs
+ * - 500: memory is short
+ *
+ * Captured values are decoded; they are in `path`, or in `arena` where that changed them. The one
+ * of a trailing "*", named "*", is the rest of the path as it is. Any thread, many at once. */
 int router_find(const struct router *router, struct http_text method, struct http_text path,
                 struct arena *arena, struct router_match *match);
 

@@ -54,9 +54,6 @@ static inline void classify_portable(const char *bytes, struct scan_word *word)
 #define SCAN_TARGET static
 #define CLASSIFY    classify_portable
 #include "http/scan_loop.h"
-#undef SCAN_NAME
-#undef SCAN_TARGET
-#undef CLASSIFY
 
 static int supported_anywhere(void)
 {
@@ -81,16 +78,6 @@ static int supported_anywhere(void)
 #include "http/scan_simd.h"
 /* the loop comes after, because it calls CLASSIFY */
 #include "http/scan_loop.h"
-#undef SCAN_NAME
-#undef SCAN_TARGET
-#undef CLASSIFY
-#undef VECTOR
-#undef LANES
-#undef V
-#undef VSI
-#undef LOAD
-#undef TABLE
-#undef MASK
 
 static int supported_sse42(void)
 {
@@ -127,6 +114,11 @@ const struct http_scanner http_scanners[] = {
     {"portable", scan_portable, supported_anywhere},
     {NULL, NULL, NULL},
 };
+
+bool http_is_tchar(char byte)
+{
+    return !(classes[(unsigned char)byte] & NOT_TOKEN);
+}
 
 const struct http_scanner *http_scanner_best(void)
 {

@@ -7,6 +7,7 @@
 #ifndef HTTP_SCAN_H
 #define HTTP_SCAN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -48,5 +49,8 @@ extern const struct http_scanner http_scanners[];
 
 /* The fastest one that this CPU can run. Any thread. */
 const struct http_scanner *http_scanner_best(void);
+
+/* Byte by byte, for what no scanner has marked (RFC 9110 section 5.6.2). */
+bool http_is_tchar(char byte);
 
 #endif

@@ -2,7 +2,7 @@
  * scan_loop.h - the loop of http_scan_function, the same for every instruction set. A template: the
  * includer defines SCAN_NAME, SCAN_TARGET (storage class and function attributes) and CLASSIFY, the
  * name of static inline void CLASSIFY(const char *bytes, struct scan_word *word) which classifies
- * 64 bytes.
+ * 64 bytes. They are undefined at the end, for the next inclusion.
  */
 
 /* The `left` bytes, fewer than 64, at the end of `length`. The bits past them are 0. */
@@ -52,3 +52,7 @@ SCAN_TARGET int SCAN_NAME(const char *bytes, size_t length, struct http_scan *sc
     }
     return 0;
 }
+
+#undef SCAN_NAME
+#undef SCAN_TARGET
+#undef CLASSIFY

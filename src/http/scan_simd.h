@@ -2,7 +2,7 @@
  * scan_simd.h - CLASSIFY with byte vectors. A template: the includer defines VECTOR (the type),
  * LANES (its bytes), V(op) and VSI(op) (an intrinsic's name for this width, VSI for the
  * _si128/_si256 ones), LOAD, TABLE (its 16 bytes in each 128-bit half), MASK (the top bits), and
- * the names that scan_loop.h wants.
+ * the names that scan_loop.h wants. All but those of scan_loop.h are undefined at the end.
  *
  * Bytes are looked up by nibbles: entry n of `columns` has a bit for each row (high nibble) of the
  * ASCII table in which column n is of interest, and entry r of `rows` has the bit of row r. Bits 0
@@ -33,3 +33,11 @@ SCAN_TARGET inline void CLASSIFY(const char *bytes, struct scan_word *word)
         word->not_token |= (uint64_t)MASK(not_token) << lane;
     }
 }
+
+#undef VECTOR
+#undef LANES
+#undef V
+#undef VSI
+#undef LOAD
+#undef TABLE
+#undef MASK

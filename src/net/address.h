@@ -4,6 +4,7 @@
 #ifndef NET_ADDRESS_H
 #define NET_ADDRESS_H
 
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/socket.h>
@@ -13,6 +14,13 @@ enum { ADDRESS_TEXT_MAX = 64 };
 struct address {
     struct sockaddr_storage storage;
     socklen_t length;
+};
+
+/* A client's address, as small as it can be. */
+union peer {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
 };
 
 /* Reads a numeric address: "127.0.0.1:80" or "[::1]:80"; the port may be 0 (the kernel chooses).

@@ -4,7 +4,8 @@
 #ifndef NET_CONNECTION_H
 #define NET_CONNECTION_H
 
-#include <stdbool.h>
+#include "net/address.h"
+
 #include <stdint.h>
 
 struct connection;
@@ -15,14 +16,13 @@ bool connection_prepare(struct worker *worker);
 
 /* Takes over the accepted, non-blocking socket `fd`, after connection_prepare() and
  * worker_reserve_connection(). 0, or -errno of reactor_register(): then the socket is closed and
- * the reservation is still the caller's. */
-int connection_open(struct worker *worker, int fd);
+ * the reservation is still the caller's, and so is `peer`'s count in service.clients. */
+int connection_open(struct worker *worker, int fd, const union peer *peer);
 
 /* Closes and forgets the connection, whatever it is doing. */
 void connection_close(struct connection *connection);
 
-/* Closes it if no request has begun to arrive on it and it was accepted at `before_ns`
- * (reactor_now()) or earlier. */
+/* Closes it if it waits for a request since `before_ns` (reactor_now()) or earlier. */
 void connection_close_if_idle(struct connection *connection, uint64_t before_ns);
 
 /* Whether a request is in progress: begun to arrive, or not yet answered to the last byte. */
@@ -30,6 +30,13 @@ bool connection_is_busy(const struct connection *connection);
 
 /* The next in the worker's list. */
 struct connection *connection_next(const struct connection *connection);
+
+/* Closes those that have waited for a request for the longest time, since `before_ns` at the
+ * latest, a few at once. Returns how many. */
+unsigned connection_close_longest_idle(struct worker *worker, uint64_t before_ns);
+
+/* Frees the worker's spare exchanges. */
+void connection_free_exchanges(struct worker *worker);
 
 /* Frees the worker's spare connections. */
 void connection_free_spares(struct worker *worker);

@@ -1,5 +1,7 @@
 #include "net/listener.h"
 
+#include "base/log.h"
+#include "net/clients.h"
 #include "net/connection.h"
 #include "net/worker.h"
 
@@ -16,7 +18,6 @@ enum {
     ACCEPTS_PER_TURN = 64, /* so that a flood of connections does not starve the ones that exist */
     FULL_PAUSE_MS = 10,    /* after --max-connections: another worker may make room */
     SHORT_PAUSE_MS = 100,  /* after EMFILE and its like */
-    WARN_INTERVAL_S = 10,
 };
 
 /* --- opening --- */
@@ -118,10 +119,13 @@ void listener_resume(struct listener *listener)
 
 static void warn_short_of(struct worker *worker, int error)
 {
-    uint64_t now_ns = reactor_now(worker->reactor);
-    if (now_ns < worker->next_warning_ns)
+    if (!worker_may_warn(worker))
         return;
-    worker->next_warning_ns = now_ns + WARN_INTERVAL_S * UINT64_C(1000000000);
+    if (error == ENOMEM) {
+        log_without_memory("cannot accept connections for now: out of memory; clients wait in the "
+                           "backlog. Lower --max-connections");
+        return;
+    }
     g_warning("cannot accept connections for now: %s; clients wait in the backlog. "
               "Raise the limit (ulimit -n) or lower --max-connections",
               g_strerror(error));
@@ -139,20 +143,36 @@ static enum accepted accept_later(struct listener *listener, int error)
     return ACCEPT_LATER;
 }
 
+/* An accepted client gets a connection, unless it has enough of them. */
+static enum accepted welcome(struct listener *listener, int fd, const union peer *peer)
+{
+    struct worker *worker = listener->worker;
+    struct clients *clients = worker->service->clients;
+    if (clients && !clients_enter(clients, &peer->any)) {
+        worker->refused_total++;
+        close(fd);
+        return BROKEN;
+    }
+    int error = connection_open(worker, fd, peer);
+    if (!error)
+        return ACCEPTED;
+    if (clients)
+        clients_leave(clients, &peer->any);
+    warn_short_of(worker, -error);
+    pause_accepting(listener, SHORT_PAUSE_MS);
+    return ACCEPT_LATER;
+}
+
 static enum accepted accept_one(struct listener *listener)
 {
     struct worker *worker = listener->worker;
     if (!connection_prepare(worker))
         return accept_later(listener, ENOMEM);
-    int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd >= 0) {
-        int error = connection_open(worker, fd);
-        if (!error)
-            return ACCEPTED;
-        warn_short_of(worker, -error);
-        pause_accepting(listener, SHORT_PAUSE_MS);
-        return ACCEPT_LATER;
-    }
+    union peer peer;
+    socklen_t length = sizeof(peer);
+    int fd = accept4(listener->fd, &peer.any, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0)
+        return welcome(listener, fd, &peer);
     switch (errno) {
     case EAGAIN:
         return NOTHING_WAITS;

@@ -3,16 +3,27 @@
 #include "net/connection.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
+
+#define NS_PER_MS UINT64_C(1000000)
 
 enum {
     DRAIN_TICK_MS = 25,
+    WARN_INTERVAL_MS = 10000,
+    RELIEF_IDLE_MS = 1000,    /* idle for less is busy */
+    RELIEF_PAUSE_MS = 5,      /* between two, because each looks at all connections */
+    RELIEF_INTERVAL_MS = 100, /* when nobody has been idle for so long */
+    NEARLY_FULL = 16,         /* when less than one in so many places is free */
 };
+
+static void on_relief(struct reactor *reactor, void *arg);
 
 int worker_init(struct worker *worker, struct reactor *reactor, struct service *service,
                 unsigned listeners_max)
 {
-    *worker = (struct worker){.reactor = reactor, .service = service};
+    *worker = (struct worker){
+        .reactor = reactor, .service = service, .relief = {.task = on_relief, .arg = worker}};
     worker->in = malloc(READ_MAX);
     worker->listeners = calloc(listeners_max, sizeof(*worker->listeners));
     if (!worker->in || !worker->listeners || !buffer_reserve(&worker->out, SEND_BATCH)) {
@@ -33,34 +44,94 @@ static void close_listeners(struct worker *worker)
         listener_close(&worker->listeners[i]);
 }
 
-void worker_fini(struct worker *worker)
+void worker_close_all(struct worker *worker)
 {
     close_listeners(worker);
     while (worker->connections)
         connection_close(worker->connections);
+}
+
+void worker_fini(struct worker *worker)
+{
+    worker_close_all(worker);
     connection_free_spares(worker);
+    connection_free_exchanges(worker);
     free(worker->listeners);
     free(worker->in);
     buffer_free(&worker->out);
-    buffer_free(&worker->fields);
+    buffer_free(&worker->no_fields);
     buffer_free(&worker->ready.bytes);
 }
 
 /* --- counting --- */
 
+/* Returns the connections before, or UINT_MAX when there was no room. */
+static unsigned try_reserve(struct service *service)
+{
+    unsigned before = atomic_fetch_add_explicit(&service->connections, 1, memory_order_relaxed);
+    if (before < service->max_connections)
+        return before;
+    atomic_fetch_sub_explicit(&service->connections, 1, memory_order_relaxed);
+    return UINT_MAX;
+}
+
 bool worker_reserve_connection(struct worker *worker)
 {
     struct service *service = worker->service;
-    if (atomic_fetch_add_explicit(&service->connections, 1, memory_order_relaxed) <
-        service->max_connections)
-        return true;
-    atomic_fetch_sub_explicit(&service->connections, 1, memory_order_relaxed);
-    return false;
+    unsigned most = service->max_connections;
+    unsigned before = try_reserve(service);
+    if (before >= most - most / NEARLY_FULL)
+        worker_make_room(worker);
+    return before != UINT_MAX || try_reserve(service) != UINT_MAX;
 }
 
 void worker_release_connection(struct worker *worker)
 {
     atomic_fetch_sub_explicit(&worker->service->connections, 1, memory_order_relaxed);
+}
+
+/* --- making room --- */
+
+bool worker_may_warn(struct worker *worker)
+{
+    uint64_t now_ns = reactor_now(worker->reactor);
+    if (now_ns < worker->next_warning_ns)
+        return false;
+    worker->next_warning_ns = now_ns + WARN_INTERVAL_MS * NS_PER_MS;
+    return true;
+}
+
+static unsigned close_longest_idle(struct worker *worker)
+{
+    uint64_t now_ns = reactor_now(worker->reactor);
+    uint64_t idle_ns = RELIEF_IDLE_MS * NS_PER_MS;
+    return now_ns > idle_ns ? connection_close_longest_idle(worker, now_ns - idle_ns) : 0;
+}
+
+static void on_relief(struct reactor *reactor, void *arg)
+{
+    struct worker *worker = arg;
+    (void)reactor;
+    atomic_store(&worker->relief_asked, false);
+    close_longest_idle(worker);
+}
+
+void worker_make_room(struct worker *worker)
+{
+    const struct service *service = worker->service;
+    uint64_t now_ns = reactor_now(worker->reactor);
+    if (now_ns < worker->next_relief_ns)
+        return;
+    if (close_longest_idle(worker)) {
+        worker->next_relief_ns = now_ns + RELIEF_PAUSE_MS * NS_PER_MS;
+        return;
+    }
+    worker->next_relief_ns = now_ns + RELIEF_INTERVAL_MS * NS_PER_MS;
+    for (unsigned i = 0; i < service->worker_count; i++) {
+        struct worker *other = &service->workers[i];
+        if (other != worker && !atomic_exchange(&other->relief_asked, true))
+            reactor_post_embedded(other->reactor, &other->relief);
+    }
 }
 
 /* --- draining --- */
@@ -122,7 +193,7 @@ static void close_idle_connections(struct worker *worker, uint64_t before_ns)
 static void on_drain_tick(struct reactor *reactor, void *arg)
 {
     struct worker *worker = arg;
-    const uint64_t grace_ns = DRAIN_GRACE_MS * UINT64_C(1000000);
+    const uint64_t grace_ns = DRAIN_GRACE_MS * NS_PER_MS;
     uint64_t now_ns = reactor_now(reactor);
     uint64_t since_ns = now_ns - worker->drain_began_ns;
     bool grace_over = since_ns >= grace_ns;
@@ -136,7 +207,7 @@ static void on_drain_tick(struct reactor *reactor, void *arg)
     }
     if (grace_over)
         close_idle_connections(worker, now_ns - grace_ns);
-    if (since_ns >= worker->service->drain_timeout_ms * UINT64_C(1000000))
+    if (since_ns >= worker->service->drain_timeout_ms * NS_PER_MS)
         abort_connections(worker);
     stop_if_drained(worker);
 }

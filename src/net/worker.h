@@ -11,6 +11,7 @@
 #include "http/parser.h"
 #include "http/response.h"
 #include "net/listener.h"
+#include "reactor/mailbox.h"
 
 #include <stdalign.h>
 #include <stdatomic.h>
@@ -24,21 +25,32 @@ enum {
 
 /* What all workers share: constant while they run, but for the counts and the flag. */
 struct service {
-    http_handler handler;
-    void *handler_arg;
+    const struct router *router;
     struct http_limits limits;
+    uint32_t header_timeout_ms; /* 0: none, as with the next four */
+    uint32_t idle_timeout_ms;
+    uint32_t min_body_rate; /* bytes/s */
+    uint32_t min_write_rate;
+    unsigned max_requests; /* on a connection */
     unsigned max_connections;
+    struct clients *clients; /* NULL: no limit for each client */
     unsigned drain_timeout_ms;
+    struct worker *workers;
+    unsigned worker_count;
     atomic_bool draining; /* set once: answers say Connection: close from now on */
     alignas(CACHE_LINE) atomic_uint connections; /* over all workers; touched on accept and close */
     atomic_uint paused;                          /* listeners that wait for room or descriptors */
 };
 
+struct access_ring;
 struct connection;
+struct http_exchange;
 
 struct worker {
     alignas(CACHE_LINE) struct reactor *reactor; /* not owned */
     struct service *service;
+    unsigned index;             /* in service.workers */
+    struct access_ring *access; /* of the access log; NULL: none */
     struct listener *listeners;
     unsigned listener_count;
     struct connection *connections; /* all that are open */
@@ -46,14 +58,20 @@ struct worker {
     unsigned spare_count;
     char *in;                /* READ_MAX bytes for whichever connection is read */
     struct buffer out;       /* the answers of the connection being served; empty between events */
-    struct buffer fields;    /* of the answer being made */
+    struct buffer no_fields; /* of answers that no handler makes */
+    struct http_exchange *exchanges; /* spare ones; the first is the next request's */
+    unsigned exchange_count;
     struct http_ready ready; /* the last constant answer */
     struct http_date date;
     uint64_t next_warning_ns;
+    uint64_t next_relief_ns;
+    struct post relief; /* of another worker that found no room */
+    atomic_bool relief_asked;
     bool draining;
     uint64_t drain_began_ns;
     struct reactor_timer drain_tick;
     uint64_t accepted_total; /* connections */
+    uint64_t refused_total;  /* connections of clients that had too many */
     uint64_t answered_total; /* requests */
     uint64_t aborted_total;  /* connections that the drain's deadline cut off amid a request */
     bool left_waiting;       /* it cut off clients that had not been accepted, too */
@@ -67,13 +85,25 @@ int worker_init(struct worker *worker, struct reactor *reactor, struct service *
  */
 int worker_listen(struct worker *worker, int fd);
 
-/* Closes what is open and frees what the worker holds. */
+/* Closes what is open: handlers that were still to answer are cancelled. */
+void worker_close_all(struct worker *worker);
+
+/* worker_close_all(), and frees what the worker holds. */
 void worker_fini(struct worker *worker);
 
 /* Stops accepting without losing what has arrived, answers with `Connection: close` from now on,
  * and stops the reactor once no connection is left, or when drain_timeout_ms is over. A
  * reactor_task. */
 void worker_drain(struct reactor *reactor, void *arg);
+
+/* Whether it is time to tell the operator something that a client may cause at will: once in a
+ * while.
+ */
+bool worker_may_warn(struct worker *worker);
+
+/* The server is nearly full: closes the longest-idle connections, here or, when there is none,
+ * where the other workers have some. */
+void worker_make_room(struct worker *worker);
 
 /* Counts a connection against max_connections; false when there is no room. */
 bool worker_reserve_connection(struct worker *worker);

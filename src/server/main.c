@@ -52,7 +52,7 @@ static int serve(const struct options *options)
         g_critical("out of memory");
         return EXIT_FAILURE;
     }
-    server_handle(server, page_handler, NULL);
+    server_route(server, "GET", "/*", page_handler, NULL);
     int error = server_run(server);
     if (error)
         g_critical("%s", server_error(server));
@@ -69,6 +69,7 @@ int main(int argc, char **argv)
     log_to_stderr();
     g_set_prgname("coreactor");
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGUSR1, SIG_IGN); /* before and after the run, when there is nothing to reopen */
     raise_descriptor_limit();
     if (!options_parse(&options, argc, argv, &message)) {
         g_critical("%s; see coreactor --help", message);

@@ -1,6 +1,6 @@
 /*
- * options.h - the command line: one table from which it is parsed, explained (--help) and
- * documented (the man page).
+ * options.h - the command line: parsed, explained (--help) and documented (the man page) from one
+ * table, options_table.c.
  */
 #ifndef SERVER_OPTIONS_H
 #define SERVER_OPTIONS_H
@@ -9,10 +9,15 @@
 
 #include <stdio.h>
 
+/* The words of --access-log-format, as they are numbered in struct options. */
+enum { OPTIONS_COMBINED = 1, OPTIONS_JSON = 2 };
+
 struct options {
     struct server_options server;
-    char **listen; /* NULL-terminated, owned; NULL: the default */
-    int quiet;     /* flags are as wide as GOption's */
+    char **listen;         /* NULL-terminated, owned; NULL: the default */
+    char *access_log;      /* owned; NULL: none */
+    int access_log_format; /* 0: not given */
+    int quiet;             /* flags are as wide as GOption's */
     int help;
     int version;
 };

@@ -1,5 +1,5 @@
 /*
- * signals.h - SIGTERM and SIGINT as events of one reactor. (SIGPIPE is ignored in main.c.)
+ * signals.h - SIGTERM, SIGINT and SIGUSR1 as events of one reactor. (SIGPIPE is ignored in main.c.)
  */
 #ifndef SERVER_SIGNALS_H
 #define SERVER_SIGNALS_H
@@ -10,21 +10,25 @@
 
 struct signals {
     struct reactor *reactor;
-    int fd;          /* -1: released */
+    int fd;
     sigset_t before; /* the mask to restore */
-    reactor_task task;
+    struct sigaction usr1_before;
+    reactor_task end;
+    reactor_task reopen;
     void *arg;
 };
 
-/* Blocks the two signals, for this thread and those it will start, and calls task(reactor, arg)
- * when one comes. 0 or -errno of signalfd(2). */
-int signals_open(struct signals *signals, struct reactor *reactor, reactor_task task, void *arg);
+/* Blocks the three signals, for this thread and those it will start, and calls end(reactor, arg)
+ * when SIGTERM or SIGINT comes, reopen(reactor, arg) for SIGUSR1. 0 or -errno of signalfd(2). */
+int signals_open(struct signals *signals, struct reactor *reactor, reactor_task end,
+                 reactor_task reopen, void *arg);
 
-/* Leaves the next one to the kernel: it ends the process at once, even while this thread is busy.
- * On the reactor's thread. */
+/* Leaves the next SIGTERM or SIGINT to the kernel: it ends the process at once, even while this
+ * thread is busy. On the reactor's thread. */
 void signals_release(struct signals *signals);
 
-/* Restores what was before. On the thread of signals_open(). */
+/* Restores what was before; a SIGUSR1 that has not been looked at is dropped. On the thread of
+ * signals_open(). */
 void signals_close(struct signals *signals);
 
 #endif

@@ -60,9 +60,9 @@ def parse_head(head):
 
 
 class Client:
-    """One connection. `receive_buffer` asks for a small SO_RCVBUF."""
+    """One connection. `receive_buffer` asks for a small SO_RCVBUF; `source` is an address to come from."""
 
-    def __init__(self, address, receive_buffer=None, timeout_s=PATIENCE_S):
+    def __init__(self, address, receive_buffer=None, timeout_s=PATIENCE_S, source=None):
         family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self.socket = socket.socket(family)
         try:
@@ -70,6 +70,8 @@ class Client:
                 self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.socket.settimeout(timeout_s)
+            if source:
+                self.socket.bind((source, 0))
             self.socket.connect(address)
         except BaseException:
             self.socket.close()
@@ -103,24 +105,54 @@ class Client:
             raise AssertionError(f"the connection ended after {self.unread[-200:]!r}")
         self.unread += piece
 
-    def read(self, head=False):
-        """The next answer; `head` says that it answers a HEAD request."""
+    def read_head(self):
         while (end := self.unread.find(b"\r\n\r\n")) < 0:
             if len(self.unread) > HEAD_MAX:
                 raise AssertionError(f"no end of the head: {self.unread[:200]!r}")
             self.more()
         response = parse_head(self.unread[:end])
+        self.unread = self.unread[end + 4:]
+        return response
+
+    def read(self, head=False):
+        """The next answer; `head` says that it answers a HEAD request."""
+        response = self.read_head()
         length = response["content-length"]
+        if response["transfer-encoding"] is not None:
+            raise AssertionError(f"Transfer-Encoding is {response['transfer-encoding']!r}")
+        if response.status < 200 or response.status == 204:  # RFC 9110 section 8.6
+            if length is not None:
+                raise AssertionError(f"{response.status} with Content-Length")
+            return response
         if length is None or not re.fullmatch("0|[1-9][0-9]*", length):
             raise AssertionError(f"Content-Length is {length!r}")
-        if response["transfer-encoding"] is not None:
-            raise AssertionError("Transfer-Encoding beside Content-Length")
-        self.unread = self.unread[end + 4:]
         body_length = 0 if head else int(length)
         while len(self.unread) < body_length:
             self.more()
         response.body, self.unread = self.unread[:body_length], self.unread[body_length:]
         return response
+
+    def read_line(self):
+        while (end := self.unread.find(b"\r\n")) < 0:
+            if len(self.unread) > HEAD_MAX:
+                raise AssertionError(f"no end of the line: {self.unread[:200]!r}")
+            self.more()
+        line, self.unread = self.unread[:end], self.unread[end + 2:]
+        return line
+
+    def read_chunks(self):
+        """The chunks of a body, after read_head(), up to its end; no trailers are expected."""
+        while length := int(self.read_line(), 16):
+            while length:
+                if not self.unread:
+                    self.more(1 << 20)
+                piece, self.unread = self.unread[:length], self.unread[length:]
+                length -= len(piece)
+                yield piece
+            if end := self.read_line():
+                raise AssertionError(f"a chunk is followed by {end[:200]!r}")
+        if end := self.read_line():
+            raise AssertionError(f"the last chunk is followed by {end[:200]!r}")
 
     def ask(self, *arguments, **options):
         """Sends request(...) and reads the answer."""

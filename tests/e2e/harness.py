@@ -6,6 +6,7 @@ was built with (such as "address,undefined" or "thread"; empty for none).
 Nothing waits for a fixed time to be enough: what must happen is waited for, for PATIENCE_S at most.
 """
 
+import concurrent.futures
 import contextlib
 import ctypes
 import fcntl
@@ -52,11 +53,28 @@ def wait_until(condition, what, patience_s=PATIENCE_S):
     return value
 
 
+def together(*scenarios):
+    """Runs functions that mostly wait at the same time; raises what the first of them that failed did.
+    None may start a server, which would end with its thread."""
+    with concurrent.futures.ThreadPoolExecutor(len(scenarios)) as threads:
+        for future in [threads.submit(scenario) for scenario in scenarios]:
+            future.result()
+
+
 def free_port():
     """A port of 127.0.0.1 on which nothing listens, for when the program cannot say its own."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def have_ipv6():
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+        return True
+    except OSError:
+        return False
 
 
 @contextlib.contextmanager
@@ -126,14 +144,15 @@ def sanitizer_findings(pid, stderr):
 
 class Server:
     """A running coreactor. `listen` holds one ADDR:PORT for each -l, or none for the program's default;
-    `preexec` runs in the child.
+    `preexec` runs in the child. Another `program`, an example, gets the addresses as they are.
 
     It is ready when the constructor returns, unless it was told not to say so (-q, or a `stdout`
     other than a pipe)."""
 
     def __init__(self, *arguments, listen=("127.0.0.1:0",), env=None, preexec=None,
-                 stdout=PIPE):
-        command = [PROGRAM, *(word for address in listen for word in ("-l", address)), *arguments]
+                 stdout=PIPE, program=None):
+        words = listen if program else (word for address in listen for word in ("-l", address))
+        command = [program or PROGRAM, *words, *arguments]
         self.stderr_file = tempfile.TemporaryFile()
         self.stdout_text = ""
         self.addresses = []
@@ -189,6 +208,18 @@ class Server:
 
     def send_signal(self, number):
         self.process.send_signal(number)
+
+    def pause(self):
+        """Stops the process until go_on(), as a machine does that has no time for it."""
+        self.send_signal(signal.SIGSTOP)
+        wait_until(lambda: self._state() == "T", "it has stopped")
+
+    def go_on(self):
+        self.send_signal(signal.SIGCONT)
+
+    def _state(self):
+        with open(f"/proc/{self.pid}/stat", encoding="ascii") as file:
+            return file.read().rsplit(")", 1)[1].split()[0]
 
     def stderr(self):
         return os.pread(self.stderr_file.fileno(), 1 << 20, 0).decode()

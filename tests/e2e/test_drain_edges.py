@@ -85,7 +85,7 @@ class DrainEdges(ServerTest):
         holder.send(request()[:10])
         waiting = self.connect(server)
         waiting.send(request())
-        server.stop(stderr=r"(?s)coreactor: .*1 connections were cut off\n"
+        server.stop(stderr=r"(?s)coreactor: .*1 connection was cut off\n"
                            r"coreactor: .*clients still waited to be accepted\n")
 
 

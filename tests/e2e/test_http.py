@@ -57,13 +57,13 @@ class Page(HttpTest):
 
     def test_other_methods_are_not_allowed(self):
         client = self.client()
-        for method in ("POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PATCH", "GETT", "GE", "!#$%&'*"):
+        for method in ("POST", "PUT", "DELETE", "OPTIONS", "PATCH", "GETT", "GE", "!#$%&'*"):
             with self.subTest(method=method):
                 response = client.ask(method, "/")
                 self.assert_not_allowed(response)
                 self.assertFalse(response.closes)
-        self.assert_not_allowed(client.ask("OPTIONS", "*"))
-        self.assert_not_allowed(client.ask("CONNECT", "localhost:443"))
+        options = client.ask("OPTIONS", "*")
+        self.assertEqual((options.status, options["allow"]), (204, "GET, HEAD"))
         self.assert_page(client.get())
 
     def test_one_empty_line_before_a_request_is_skipped(self):

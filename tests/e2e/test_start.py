@@ -154,6 +154,19 @@ class Threads(StartTest):
         server = self.serve("-j", "2", preexec=limit)
         self.assert_serves(server)
 
+    @unittest.skipIf(SANITIZE, "sanitizers need more address space than anyone has")
+    def test_stacks_that_there_is_no_memory_for(self):
+        # Threads of the default size can be had, the ones that OpenMP makes cannot: it ends the process
+        # then, but nothing was announced that is not so.
+        def limit():
+            resource.setrlimit(resource.RLIMIT_STACK, (8 << 20, 8 << 20))
+            resource.setrlimit(resource.RLIMIT_AS, (300 << 20, 300 << 20))
+        finished = Finished("-l", "127.0.0.1:0", "-j", "2", preexec=limit,
+                            env={"OMP_STACKSIZE": "1G"})
+        self.assertNotEqual(finished.status, 0)
+        self.assertEqual(finished.stdout, "")
+        self.assertIn("libgomp", finished.stderr)
+
     def test_more_than_there_are_descriptors_for(self):
         for descriptors in range(6, 30, 3):
             with self.subTest(descriptors=descriptors):

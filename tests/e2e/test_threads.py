@@ -4,12 +4,12 @@ itself."""
 
 import os
 import re
-import socket
 import time
 import unittest
 
 from client import PAGE
-from harness import SANITIZE, Finished, ServerTest, default_port, scaled, wait_until
+from harness import (SANITIZE, Finished, ServerTest, default_port, have_ipv6, scaled,
+                     wait_until)
 
 TCP_LISTEN = "0A"
 CPUS = os.sched_getaffinity(0)
@@ -47,15 +47,6 @@ def wake_ups(server):
     """How often each thread has gone to sleep so far."""
     return {task: int(count)
             for task, count in task_status(server, "voluntary_ctxt_switches").items()}
-
-
-def have_ipv6():
-    try:
-        with socket.socket(socket.AF_INET6) as probe:
-            probe.bind(("::1", 0))
-        return True
-    except OSError:
-        return False
 
 
 class ThreadsTest(ServerTest):

@@ -277,7 +277,7 @@ static void check_allow(const struct expected *expected, const char *allow)
 
 /* --- the router --- */
 
-static int handle(const struct http_request *request, struct http_response *response, void *arg)
+static int handle(struct http_request *request, struct http_response *response, void *arg)
 {
     (void)request;
     (void)response;

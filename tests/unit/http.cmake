@@ -1,13 +1,16 @@
 # Tests of src/http, src/net, src/handlers and src/server/options.c.
 
-foreach(name IN ITEMS scan parser framing limits request uri page corpus)
+foreach(name IN ITEMS scan parser framing limits request uri corpus trailers body body_limits
+        body_corpus)
     unit_test(http_${name})
     target_sources(unit_http_${name} PRIVATE unit/http_support.c)
 endforeach()
-target_sources(unit_http_page PRIVATE ../src/handlers/page.c)
+unit_test(http_page)
+target_sources(unit_http_page PRIVATE unit/exchange_support.c ../src/handlers/page.c)
 target_sources(unit_http_corpus PRIVATE fuzz/fuzz_parser.c)
 target_compile_definitions(unit_http_corpus PRIVATE
                            CORPUS="${CMAKE_CURRENT_SOURCE_DIR}/fuzz/corpus/parser")
+
 
 unit_test(http_router)
 unit_test(http_router_tree WRAP malloc realloc)
@@ -18,21 +21,49 @@ unit_test(http_target)
 target_sources(unit_http_target PRIVATE fuzz/fuzz_target.c)
 target_compile_definitions(unit_http_target PRIVATE
                            CORPUS="${CMAKE_CURRENT_SOURCE_DIR}/fuzz/corpus/target")
+foreach(name IN ITEMS body body_limits body_corpus)
+    target_sources(unit_http_${name} PRIVATE unit/body_support.c)
+endforeach()
+target_sources(unit_http_body_corpus PRIVATE fuzz/fuzz_body.c)
+target_include_directories(unit_http_body_corpus PRIVATE unit)
+target_compile_definitions(unit_http_body_corpus PRIVATE
+                           CORPUS="${CMAKE_CURRENT_SOURCE_DIR}/fuzz/corpus/body")
 
+unit_test(http_conformance)
 unit_test(http_response WRAP realloc)
+target_sources(unit_http_response PRIVATE unit/exchange_support.c unit/memory_support.c)
 unit_test(http_constant WRAP realloc)
+target_sources(unit_http_constant PRIVATE unit/memory_support.c)
 unit_test(http_date WRAP clock_gettime)
+unit_test(http_decode WRAP malloc)
+target_sources(unit_http_decode PRIVATE unit/exchange_support.c)
 
 # net_support.c stands in for these.
-foreach(name IN ITEMS connection life drain listener)
-    unit_test(net_${name} WRAP recv send accept4 epoll_ctl malloc realloc free clock_gettime)
-    target_sources(unit_net_${name} PRIVATE unit/net_support.c)
+foreach(name IN ITEMS connection life drain listener later cancel deadline room backlog body body_ends stream echo file)
+    unit_test(net_${name}
+              WRAP recv send accept4 epoll_ctl malloc calloc realloc free clock_gettime)
+    target_sources(unit_net_${name} PRIVATE unit/net_support.c unit/exchange_support.c)
 endforeach()
+foreach(name IN ITEMS later cancel)
+    target_sources(unit_net_${name} PRIVATE unit/later_support.c)
+endforeach()
+foreach(name IN ITEMS listener backlog)
+    target_sources(unit_net_${name} PRIVATE unit/tcp_support.c)
+endforeach()
+unit_test(net_corpus WRAP clock_gettime)
+target_sources(unit_net_corpus PRIVATE fuzz/fuzz_connection.c fuzz/connection_handlers.c
+               fuzz/connection_reader.c)
+target_include_directories(unit_net_corpus PRIVATE fuzz)
+target_compile_definitions(unit_net_corpus PRIVATE
+                           CORPUS="${CMAKE_CURRENT_SOURCE_DIR}/fuzz/corpus/connection")
 unit_test(net_address)
 unit_test(net_access_line)
 unit_test(net_access_log WRAP write)
 unit_test(net_access_output WRAP write)
 unit_test(net_clients WRAP calloc getrandom)
 
-unit_test(options)
-target_sources(unit_options PRIVATE ../src/server/options.c)
+foreach(name IN ITEMS options options_manual)
+    unit_test(${name})
+    target_sources(unit_${name} PRIVATE ../src/server/options.c ../src/server/options_manual.c
+                   ../src/server/options_table.c)
+endforeach()

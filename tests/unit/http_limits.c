@@ -172,6 +172,9 @@ static void test_body_bytes(void)
     check_body_bytes(&none);
     check_body_bytes(&most);
     check_body_bytes(&http_limits_default);
+    most.body_bytes = UINT64_MAX; /* none: the digits are the limit */
+    expect_result(WITH("Content-Length: 999999999999999999"), &most, WHOLE);
+    expect_result(WITH("Content-Length: 1000000000000000000"), &most, -400);
     g_assert_cmpuint(http_limits_default.body_bytes, ==, 1 << 20);
 }
 

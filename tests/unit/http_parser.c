@@ -243,15 +243,22 @@ static void test_reused_request(void)
 {
     static const char first[] =
         "PUT http://h/x?y HTTP/1.1\r\n" HOST "Expect: 100-continue\r\nContent-Length: 7\r\n\r\n";
+    static const char chunked[] = WITH("Transfer-Encoding: chunked");
     static const char second[] = "GET / HTTP/1.0\r\n\r\n";
     struct http_request request;
     memset(&request, 0xff, sizeof(request));
     g_assert_cmpint(parse(first, sizeof(first) - 1, &request), ==, sizeof(first) - 1);
     g_assert_true(request.expects_continue);
+    g_assert_true(request.has_host);
+    g_assert_cmpint(parse(chunked, sizeof(chunked) - 1, &request), ==, sizeof(chunked) - 1);
+    g_assert_true(request.chunked);
+    g_assert_cmpuint(request.content_length, ==, 0);
     g_assert_cmpint(parse("GET", 3, &request), ==, 0);
     g_assert_cmpint(parse(WITH(":"), sizeof(WITH(":")) - 1, &request), ==, -400);
     g_assert_cmpint(parse(second, sizeof(second) - 1, &request), ==, sizeof(second) - 1);
     g_assert_false(request.expects_continue);
+    g_assert_false(request.chunked);
+    g_assert_false(request.has_host);
     g_assert_false(request.keep_alive);
     g_assert_cmpuint(request.content_length, ==, 0);
     g_assert_cmpuint(request.field_count, ==, 0);

@@ -87,7 +87,6 @@ static const struct target_case targets[] = {
     {"OPTIONS", "*", "*", NULL},
     {"OPTIONS", "http://h", "/", NULL},
     {"OPTIONS", "/*?*", "/*", "*"},
-    {"CONNECT", "h:443", "h:443", NULL},
 };
 
 static void test_target(void)
@@ -104,6 +103,46 @@ static void test_target(void)
             expect_text(http_request_query(&request), target->query);
             expect_text(http_request_text(&request, request.target), target->target);
             expect_header("host", "h");
+        }
+    }
+}
+
+struct host_case {
+    const char *target;
+    const char *fields;
+    const char *host; /* NULL for none */
+};
+
+static const struct host_case hosts[] = {
+    {"/", "Host: h:1\r\n", "h:1"},
+    {"/", "x: y\r\nHOST:\t [::1] \r\nx: y\r\n", "[::1]"},
+    {"/", "Host:\r\n", ""},
+    {"/", "Host: \t\r\n", ""},
+    {"/", "", NULL},
+    {"/", "Hosts: h\r\n", NULL},
+    {"/http://a/", "Host: h\r\n", "h"},
+    {"http://a", "Host: h\r\n", "a"},
+    {"http://a/", "Host:\r\n", "a"},
+    {"http://a:80/b?c", "Host: h:8080\r\n", "a:80"},
+    {"http://a:?b", "Host: h\r\n", "a:"},
+    {"https://[::1]:1/b", "Host: h\r\n", "[::1]:1"},
+    {"http://a/", "", "a"},
+};
+
+/* In HTTP/1.0, where Host may be absent. */
+static void test_host(void)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(hosts); i++) {
+        const struct host_case *host = &hosts[i];
+        for (int skip = 0; skip < 2; skip++) {
+            g_autofree char *head = g_strdup_printf("%sGET %s HTTP/1.0\r\n%s\r\n",
+                                                    skip ? "\r\n" : "", host->target, host->fields);
+            g_test_message("%s", head);
+            memset(&request, 0xff, sizeof(request));
+            accept(head);
+            g_assert_cmpint(request.has_host, ==, host->host != NULL);
+            if (request.has_host)
+                expect_text(http_request_text(&request, request.host), host->host);
         }
     }
 }
@@ -187,6 +226,7 @@ int main(int argc, char **argv)
     guarded_open(&guarded, 4096);
     g_test_add_func("/http/request/method", test_method);
     g_test_add_func("/http/request/target", test_target);
+    g_test_add_func("/http/request/host", test_host);
     g_test_add_func("/http/request/header", test_header);
     g_test_add_func("/http/request/header-case", test_header_case);
     g_test_add_func("/http/request/header-none", test_header_none);

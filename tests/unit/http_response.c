@@ -1,76 +1,51 @@
 /*
  * Answers: their bytes, their framing, what a handler may not do to them, and memory that ends.
  */
-#include "http/response.h"
+#include "exchange_support.h"
 #include "http/status.h"
+#include "memory_support.h"
 
 #include <errno.h>
 #include <glib.h>
-#include <stdlib.h>
-
-/* --- memory that ends: realloc() fails from this call on, so many times --- */
-
-static int failures_due;
-
-void *wrap_realloc(void *bytes, size_t length) __asm__("__wrap_realloc");
-void *real_realloc(void *bytes, size_t length) __asm__("__real_realloc");
-
-void *wrap_realloc(void *bytes, size_t length)
-{
-    if (failures_due > 0) {
-        failures_due--;
-        return NULL;
-    }
-    return real_realloc(bytes, length);
-}
 
 /* --- a response to write --- */
 
 struct fixture {
-    struct buffer out;
-    struct buffer fields;
-    struct http_ready ready;
-    struct http_date date;
-    struct http_response response;
+    struct lone lone;
+    struct http_response *response;
 };
 
 static void set_up(struct fixture *fixture, const void *data)
 {
     (void)data;
-    *fixture = (struct fixture){0};
-    http_date_renew(&fixture->date, 0);
-    fixture->response = (struct http_response){.out = &fixture->out,
-                                               .fields = &fixture->fields,
-                                               .ready = &fixture->ready,
-                                               .date = &fixture->date};
-    http_response_begin(&fixture->response);
+    lone_init(&fixture->lone);
+    fixture->response = &fixture->lone.exchange.response;
+    lone_begin(&fixture->lone);
 }
 
 static void tear_down(struct fixture *fixture, const void *data)
 {
     (void)data;
     failures_due = 0;
-    buffer_free(&fixture->out);
-    buffer_free(&fixture->fields);
-    buffer_free(&fixture->ready.bytes);
+    lone_fini(&fixture->lone);
 }
 
 /* Exactly these bytes have been written, with the Server and Date fields after the status line. */
 static void expect_answer(struct fixture *fixture, const char *status_line, const char *rest)
 {
     g_autofree char *common =
-        g_strndup(http_date_common(&fixture->date), (size_t)HTTP_COMMON_LENGTH);
+        g_strndup(http_date_common(&fixture->lone.date), (size_t)HTTP_COMMON_LENGTH);
     g_autofree char *expected = g_strconcat(status_line, "\r\n", common, rest, NULL);
-    g_autofree char *written = g_strndup(fixture->out.bytes, fixture->out.length);
+    g_autofree char *written = g_strndup(fixture->lone.out.bytes, fixture->lone.out.length);
     g_assert_cmpstr(written, ==, expected);
-    g_assert_cmpuint(fixture->out.length, ==, strlen(expected));
-    fixture->out.length = 0;
-    http_response_begin(&fixture->response);
+    g_assert_cmpuint(fixture->lone.out.length, ==, strlen(expected));
+    fixture->lone.out.length = 0;
+    lone_begin(&fixture->lone);
 }
 
 static int respond(struct fixture *fixture, int status, const char *body)
 {
-    return http_respond(&fixture->response, status, "text/plain", body, strlen(body));
+    return http_respond(fixture->response, status, "text/plain", body, strlen(body));
 }
 
 /* --- framing --- */
@@ -89,7 +64,7 @@ static void test_ok(struct fixture *fixture, const void *data)
 static void test_common_fields(struct fixture *fixture, const void *data)
 {
     (void)data;
-    const char *common = http_date_common(&fixture->date);
+    const char *common = http_date_common(&fixture->lone.date);
     g_assert_true(g_str_has_prefix(common, "Server: coreactor\r\nDate: "));
     g_assert_true(strncmp(common + HTTP_COMMON_LENGTH - 6, " GMT\r\n", 6) == 0);
 }
@@ -97,9 +72,9 @@ static void test_common_fields(struct fixture *fixture, const void *data)
 static void test_no_body(struct fixture *fixture, const void *data)
 {
     (void)data;
-    g_assert_cmpint(http_respond(&fixture->response, 200, NULL, NULL, 0), ==, 200);
+    g_assert_cmpint(http_respond(fixture->response, 200, NULL, NULL, 0), ==, 200);
     expect_answer(fixture, "HTTP/1.1 200 OK", "Content-Length: 0\r\n\r\n");
-    g_assert_cmpint(http_respond(&fixture->response, 201, NULL, "x", 1), ==, 201);
+    g_assert_cmpint(http_respond(fixture->response, 201, NULL, "x", 1), ==, 201);
     expect_answer(fixture, "HTTP/1.1 201 Created", "Content-Length: 1\r\n\r\nx");
 }
 
@@ -107,11 +82,11 @@ static void test_no_body(struct fixture *fixture, const void *data)
 static void test_head(struct fixture *fixture, const void *data)
 {
     (void)data;
-    fixture->response.head_only = true;
+    fixture->response->head_only = true;
     g_assert_cmpint(respond(fixture, 200, "hello"), ==, 200);
     expect_answer(fixture, "HTTP/1.1 200 OK",
                   "Content-Type: text/plain\r\nContent-Length: 5\r\n\r\n");
-    g_assert_true(http_response_finish(&fixture->response, 404));
+    lone_return(&fixture->lone, 404);
     expect_answer(fixture, "HTTP/1.1 404 Not Found",
                   "Content-Type: text/plain; charset=utf-8\r\nContent-Length: 14\r\n\r\n");
 }
@@ -120,10 +95,10 @@ static void test_head(struct fixture *fixture, const void *data)
 static void test_bodiless(struct fixture *fixture, const void *data)
 {
     (void)data;
-    g_assert_cmpint(http_response_header(&fixture->response, "ETag", "\"1\""), ==, 0);
+    g_assert_cmpint(http_response_header(fixture->response, "ETag", "\"1\""), ==, 0);
     g_assert_cmpint(respond(fixture, 304, "body"), ==, 304);
     expect_answer(fixture, "HTTP/1.1 304 Not Modified", "ETag: \"1\"\r\n\r\n");
-    fixture->response.close = true;
+    fixture->response->close = true;
     g_assert_cmpint(respond(fixture, 204, "body"), ==, 204);
     expect_answer(fixture, "HTTP/1.1 204 No Content", "Connection: close\r\n\r\n");
 }
@@ -133,7 +108,7 @@ static void test_reset_content(struct fixture *fixture, const void *data)
 {
     (void)data;
     g_assert_cmpint(respond(fixture, 205, "body"), ==, 205);
-    g_autofree char *written = g_strndup(fixture->out.bytes, fixture->out.length);
+    g_autofree char *written = g_strndup(fixture->lone.out.bytes, fixture->lone.out.length);
     g_assert_nonnull(strstr(written, "\r\nContent-Length: 0\r\n"));
     g_assert_true(g_str_has_suffix(written, "\r\n\r\n"));
 }
@@ -141,18 +116,18 @@ static void test_reset_content(struct fixture *fixture, const void *data)
 static void test_connection(struct fixture *fixture, const void *data)
 {
     (void)data;
-    fixture->response.say_keep_alive = true;
+    fixture->response->say_keep_alive = true;
     g_assert_cmpint(respond(fixture, 200, ""), ==, 200);
     expect_answer(fixture, "HTTP/1.1 200 OK",
                   "Content-Type: text/plain\r\nContent-Length: 0\r\n"
                   "Connection: keep-alive\r\n\r\n");
-    fixture->response.close = true; /* wins */
+    fixture->response->close = true; /* wins */
     g_assert_cmpint(respond(fixture, 200, ""), ==, 200);
     expect_answer(fixture, "HTTP/1.1 200 OK",
                   "Content-Type: text/plain\r\nContent-Length: 0\r\n"
                   "Connection: close\r\n\r\n");
-    fixture->response.say_keep_alive = false;
-    g_assert_true(http_response_finish(&fixture->response, 400));
+    fixture->response->say_keep_alive = false;
+    lone_return(&fixture->lone, 400);
     expect_answer(fixture, "HTTP/1.1 400 Bad Request",
                   "Content-Type: text/plain; charset=utf-8\r\nContent-Length: 16\r\n"
                   "Connection: close\r\n\r\n400 Bad Request\n");
@@ -167,7 +142,7 @@ static void test_lengths(struct fixture *fixture, const void *data)
     for (size_t i = 0; i < G_N_ELEMENTS(lengths); i++) {
         g_autofree char *text = g_strndup(body, lengths[i]);
         g_autofree char *rest = g_strdup_printf("Content-Length: %zu\r\n\r\n%s", lengths[i], text);
-        g_assert_cmpint(http_respond(&fixture->response, 200, NULL, body, lengths[i]), ==, 200);
+        g_assert_cmpint(http_respond(fixture->response, 200, NULL, body, lengths[i]), ==, 200);
         expect_answer(fixture, "HTTP/1.1 200 OK", rest);
     }
 }
@@ -178,13 +153,13 @@ static void test_appends(struct fixture *fixture, const void *data)
     (void)data;
     size_t before = 0;
     for (int i = 0; i < 2000; i++) {
-        http_response_begin(&fixture->response);
+        lone_begin(&fixture->lone);
         g_assert_cmpint(respond(fixture, 200 + i % 400, "body"), ==, 200 + i % 400);
-        const char *answer = fixture->out.bytes + before;
+        const char *answer = fixture->lone.out.bytes + before;
         g_assert_true(strncmp(answer, "HTTP/1.1 ", 9) == 0);
         g_autofree char *status = g_strdup_printf("%d", 200 + i % 400);
         g_assert_cmpmem(answer + 9, 3, status, 3);
-        before = fixture->out.length;
+        before = fixture->lone.out.length;
     }
 }
 
@@ -194,18 +169,18 @@ static void test_every_status(struct fixture *fixture, const void *data)
 {
     (void)data;
     for (int status = -1; status <= 1000; status++) {
-        fixture->out.length = 0;
-        http_response_begin(&fixture->response);
+        fixture->lone.out.length = 0;
+        lone_begin(&fixture->lone);
         int result = respond(fixture, status, "");
         if (status < HTTP_STATUS_MIN || status > HTTP_STATUS_MAX) {
             g_assert_cmpint(result, ==, -EINVAL);
-            g_assert_cmpuint(fixture->out.length, ==, 0);
+            g_assert_cmpuint(fixture->lone.out.length, ==, 0);
             continue;
         }
         const char *reason = http_status_reason(status);
         g_autofree char *line = g_strdup_printf("HTTP/1.1 %d %s\r\n", status, reason);
         g_assert_cmpint(result, ==, status);
-        g_assert_true(strncmp(fixture->out.bytes, line, strlen(line)) == 0);
+        g_assert_true(strncmp(fixture->lone.out.bytes, line, strlen(line)) == 0);
         g_assert_cmpuint(strlen(reason), >, 0);
         g_assert_cmpuint(strcspn(reason, "\r\n"), ==, strlen(reason));
     }
@@ -228,11 +203,11 @@ static void test_reasons(struct fixture *fixture, const void *data)
 static void test_fields(struct fixture *fixture, const void *data)
 {
     (void)data;
-    g_assert_cmpint(http_response_header(&fixture->response, "Allow", "GET, HEAD"), ==, 0);
-    g_assert_cmpint(http_response_header(&fixture->response, "X-Empty", ""), ==, 0);
-    g_assert_cmpint(http_response_header(&fixture->response, "Set-Cookie", "a=1"), ==, 0);
-    g_assert_cmpint(http_response_header(&fixture->response, "Set-Cookie", "b=\xc3\xa4\t2"), ==, 0);
-    g_assert_true(http_response_finish(&fixture->response, 405));
+    g_assert_cmpint(http_response_header(fixture->response, "Allow", "GET, HEAD"), ==, 0);
+    g_assert_cmpint(http_response_header(fixture->response, "X-Empty", ""), ==, 0);
+    g_assert_cmpint(http_response_header(fixture->response, "Set-Cookie", "a=1"), ==, 0);
+    g_assert_cmpint(http_response_header(fixture->response, "Set-Cookie", "b=\xc3\xa4\t2"), ==, 0);
+    lone_return(&fixture->lone, 405);
     expect_answer(
         fixture, "HTTP/1.1 405 Method Not Allowed",
         "Content-Type: text/plain; charset=utf-8\r\nContent-Length: 23\r\n"
@@ -252,10 +227,10 @@ static void test_reserved_fields(struct fixture *fixture, const void *data)
                                         "Server",         "Transfer-Encoding", "TRANSFER-ENCODING",
                                         "cONTENT-lENGTH", "Content-Type"};
     for (size_t i = 0; i < G_N_ELEMENTS(names); i++)
-        g_assert_cmpint(http_response_header(&fixture->response, names[i], "0"), ==, -EINVAL);
-    g_assert_cmpint(http_response_header(&fixture->response, "Content-Length-", "0"), ==, 0);
-    g_assert_cmpint(http_response_header(&fixture->response, "Content-Lengt", "0"), ==, 0);
-    g_assert_cmpuint(fixture->fields.length, ==,
+        g_assert_cmpint(http_response_header(fixture->response, names[i], "0"), ==, -EINVAL);
+    g_assert_cmpint(http_response_header(fixture->response, "Content-Length-", "0"), ==, 0);
+    g_assert_cmpint(http_response_header(fixture->response, "Content-Lengt", "0"), ==, 0);
+    g_assert_cmpuint(fixture->lone.exchange.fields.length, ==,
                      strlen("Content-Length-: 0\r\nContent-Lengt: 0\r\n"));
 }
 
@@ -279,25 +254,25 @@ static void test_injection(struct fixture *fixture, const void *data)
             text[at] = (char)byte;
             bool blank_end = at != 1 && (byte == ' ' || byte == '\t');
             int value_result = is_value_byte(byte) && !blank_end ? 0 : -EINVAL;
-            http_response_begin(&fixture->response);
-            g_assert_cmpint(http_response_header(&fixture->response, text, "v"), ==,
+            lone_begin(&fixture->lone);
+            g_assert_cmpint(http_response_header(fixture->response, text, "v"), ==,
                             is_tchar(byte) ? 0 : -EINVAL);
-            g_assert_cmpint(http_response_header(&fixture->response, "n", text), ==, value_result);
-            int result = http_respond(&fixture->response, 200, text, "", 0);
+            g_assert_cmpint(http_response_header(fixture->response, "n", text), ==, value_result);
+            int result = http_respond(fixture->response, 200, text, "", 0);
             g_assert_cmpint(result, ==, value_result ? -EINVAL : 200);
-            g_assert_cmpint(fixture->response.status, ==, value_result ? 0 : 200);
-            g_assert_true(!value_result || fixture->out.length == 0);
-            fixture->out.length = 0;
+            g_assert_cmpint(fixture->response->status, ==, value_result ? 0 : 200);
+            g_assert_true(!value_result || fixture->lone.out.length == 0);
+            fixture->lone.out.length = 0;
         }
     }
-    http_response_begin(&fixture->response);
-    g_assert_cmpint(http_response_header(&fixture->response, "", "v"), ==, -EINVAL);
-    g_assert_cmpint(http_response_header(&fixture->response, "a\r\nb", "v"), ==, -EINVAL);
-    g_assert_cmpint(http_response_header(&fixture->response, "a", "v\r\nb: c"), ==, -EINVAL);
-    g_assert_cmpint(http_respond(&fixture->response, 200, "a\r\nb: c", "", 0), ==, -EINVAL);
-    g_assert_cmpuint(fixture->fields.length, ==, 0);
-    g_assert_true(http_response_finish(&fixture->response, -EINVAL));
-    g_assert_true(g_str_has_prefix(fixture->out.bytes, "HTTP/1.1 500 "));
+    lone_begin(&fixture->lone);
+    g_assert_cmpint(http_response_header(fixture->response, "", "v"), ==, -EINVAL);
+    g_assert_cmpint(http_response_header(fixture->response, "a\r\nb", "v"), ==, -EINVAL);
+    g_assert_cmpint(http_response_header(fixture->response, "a", "v\r\nb: c"), ==, -EINVAL);
+    g_assert_cmpint(http_respond(fixture->response, 200, "a\r\nb: c", "", 0), ==, -EINVAL);
+    g_assert_cmpuint(fixture->lone.exchange.fields.length, ==, 0);
+    lone_return(&fixture->lone, -EINVAL);
+    g_assert_true(g_str_has_prefix(fixture->lone.out.bytes, "HTTP/1.1 500 "));
 }
 
 /* --- what handlers return --- */
@@ -310,9 +285,9 @@ static void test_garbage_returned(struct fixture *fixture, const void *data)
                                    -ENOMEM, -EALREADY, 4000, 599 + 1, INT32_MAX, INT32_MIN};
     for (size_t i = 0; i < G_N_ELEMENTS(returned); i++) {
         /* A field that was meant for another answer goes. */
-        g_assert_cmpint(http_response_header(&fixture->response, "Location", "/"), ==, 0);
-        g_assert_true(http_response_finish(&fixture->response, returned[i]));
-        g_assert_cmpint(fixture->response.status, ==, 500);
+        g_assert_cmpint(http_response_header(fixture->response, "Location", "/"), ==, 0);
+        lone_return(&fixture->lone, returned[i]);
+        g_assert_cmpint(fixture->response->status, ==, 500);
         expect_answer(fixture, "HTTP/1.1 500 Internal Server Error",
                       "Content-Type: text/plain; charset=utf-8\r\nContent-Length: 26\r\n\r\n"
                       "500 Internal Server Error\n");
@@ -329,8 +304,8 @@ static void test_bare_status(struct fixture *fixture, const void *data)
         g_autofree char *rest = g_strdup_printf("Content-Type: text/plain; charset=utf-8\r\n"
                                                 "Content-Length: %zu\r\nX: y\r\n\r\n%s\n",
                                                 strlen(text) + 1, text);
-        g_assert_cmpint(http_response_header(&fixture->response, "X", "y"), ==, 0);
-        g_assert_true(http_response_finish(&fixture->response, status));
+        g_assert_cmpint(http_response_header(fixture->response, "X", "y"), ==, 0);
+        lone_return(&fixture->lone, status);
         expect_answer(fixture, line, rest);
     }
 }
@@ -343,9 +318,9 @@ static void test_answering_twice(struct fixture *fixture, const void *data)
     g_assert_cmpint(respond(fixture, 404, "2"), ==, -EALREADY);
     g_assert_cmpint(respond(fixture, 200, "3"), ==, -EALREADY);
     g_assert_cmpint(respond(fixture, 1000, "4"), <, 0);
-    g_assert_cmpint(http_response_header(&fixture->response, "X", "5"), ==, -EALREADY);
-    g_assert_true(http_response_finish(&fixture->response, -EALREADY));
-    g_assert_true(http_response_finish(&fixture->response, 503));
+    g_assert_cmpint(http_response_header(fixture->response, "X", "5"), ==, -EALREADY);
+    lone_return(&fixture->lone, -EALREADY);
+    lone_return(&fixture->lone, 503);
     expect_answer(fixture, "HTTP/1.1 200 OK",
                   "Content-Type: text/plain\r\nContent-Length: 1\r\n\r\n1");
 }
@@ -367,16 +342,17 @@ static void test_memory_for_answer(struct fixture *fixture, const void *data)
     failures_due = 1;
     int returned = respond(fixture, 200, "hello");
     g_assert_cmpint(returned, ==, -ENOMEM);
-    g_assert_cmpint(fixture->response.status, ==, 0);
-    g_assert_cmpuint(fixture->out.length, ==, 0);
-    g_assert_true(http_response_finish(&fixture->response, returned));
-    g_assert_true(g_str_has_prefix(fixture->out.bytes, "HTTP/1.1 500 "));
-    buffer_free(&fixture->out);
-    http_response_begin(&fixture->response);
+    g_assert_cmpint(fixture->response->status, ==, 0);
+    g_assert_cmpuint(fixture->lone.out.length, ==, 0);
+    lone_return(&fixture->lone, returned);
+    g_assert_true(g_str_has_prefix(fixture->lone.out.bytes, "HTTP/1.1 500 "));
+    buffer_free(&fixture->lone.out);
+    lone_begin(&fixture->lone);
     failures_due = 2;
     g_assert_cmpint(respond(fixture, 200, "hello"), ==, -ENOMEM);
-    g_assert_false(http_response_finish(&fixture->response, -ENOMEM));
-    g_assert_cmpuint(fixture->out.length, ==, 0);
+    lone_return(&fixture->lone, -ENOMEM);
+    g_assert_true(fixture->response->torn);
+    g_assert_cmpuint(fixture->lone.out.length, ==, 0);
 }
 
 /* What was collected before stays as it is. */
@@ -385,28 +361,28 @@ static void test_memory_for_later_answer(struct fixture *fixture, const void *da
     (void)data;
     g_autofree char *large = g_strnfill(100000, 'l');
     g_assert_cmpint(respond(fixture, 200, "first"), ==, 200);
-    size_t length = fixture->out.length;
-    g_autofree char *before = g_strndup(fixture->out.bytes, length);
-    http_response_begin(&fixture->response);
+    size_t length = fixture->lone.out.length;
+    g_autofree char *before = g_strndup(fixture->lone.out.bytes, length);
+    lone_begin(&fixture->lone);
     failures_due = 1;
     g_assert_cmpint(respond(fixture, 200, large), ==, -ENOMEM);
-    g_assert_cmpmem(fixture->out.bytes, fixture->out.length, before, length);
-    g_assert_cmpint(http_respond(&fixture->response, 200, NULL, large, SIZE_MAX), ==, -ENOMEM);
-    g_assert_cmpint(http_respond(&fixture->response, 200, NULL, large, SIZE_MAX - 500), ==,
-                    -ENOMEM);
-    g_assert_cmpmem(fixture->out.bytes, fixture->out.length, before, length);
+    g_assert_cmpmem(fixture->lone.out.bytes, fixture->lone.out.length, before, length);
+    g_assert_cmpint(http_respond(fixture->response, 200, NULL, large, SIZE_MAX), ==, -ENOMEM);
+    g_assert_cmpint(http_respond(fixture->response, 200, NULL, large, SIZE_MAX - 500), ==, -ENOMEM);
+    g_assert_cmpmem(fixture->lone.out.bytes, fixture->lone.out.length, before, length);
     g_assert_cmpint(respond(fixture, 200, large), ==, 200);
-    g_assert_cmpmem(fixture->out.bytes, length, before, length);
+    g_assert_cmpmem(fixture->lone.out.bytes, length, before, length);
 }
 
 static void test_memory_for_fields(struct fixture *fixture, const void *data)
 {
     (void)data;
     g_autofree char *large = g_strnfill(1000, 'l');
-    g_assert_cmpint(http_response_header(&fixture->response, "A", "b"), ==, 0);
+    g_assert_cmpint(http_response_header(fixture->response, "A", "b"), ==, 0);
     failures_due = 1;
-    g_assert_cmpint(http_response_header(&fixture->response, "Large", large), ==, -ENOMEM);
-    g_assert_cmpmem(fixture->fields.bytes, fixture->fields.length, "A: b\r\n", 6);
+    g_assert_cmpint(http_response_header(fixture->response, "Large", large), ==, -ENOMEM);
+    g_assert_cmpmem(fixture->lone.exchange.fields.bytes, fixture->lone.exchange.fields.length,
+                    "A: b\r\n", 6);
     g_assert_cmpint(respond(fixture, 200, ""), ==, 200);
     expect_answer(fixture, "HTTP/1.1 200 OK",
                   "Content-Type: text/plain\r\nContent-Length: 0\r\nA: b\r\n\r\n");

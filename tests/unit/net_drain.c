@@ -69,10 +69,7 @@ static void test_drain_pipeline(void)
     g_assert_cmpint(write(client.fd, mixed, strlen(mixed)), ==, (ssize_t)strlen(mixed));
     client.sent = client.length;
     worker_drain(net.reactor, &net.worker);
-    client_run_to_end(&client, &net);
-    g_assert_cmpint(client.error, ==, 0);
-    g_assert_cmpuint(client.received->len, ==, owed->len + strlen("Connection: close\r\n"));
-    client_fini(&client);
+    expect_last(&client, &net, owed);
     run_until_stopped(&net);
     net_close(&net);
 }
@@ -111,10 +108,7 @@ static void check_drain_long_pipeline(const char *request)
     client.sent = (size_t)write(client.fd, stream->str, stream->len);
     g_assert_cmpuint(client.sent, ==, stream->len);
     worker_drain(net.reactor, &net.worker);
-    client_run_to_end(&client, &net);
-    g_assert_cmpint(client.error, ==, 0);
-    g_assert_cmpuint(client.received->len, ==, owed->len + strlen("Connection: close\r\n"));
-    client_fini(&client);
+    expect_last(&client, &net, owed);
     run_until_stopped(&net);
     net_close(&net);
 }
@@ -142,11 +136,8 @@ static void test_drain_body(void)
     client_init(&client, net_pair(&net), stream, strlen(stream));
     client.piece = 9000;
     worker_drain(net.reactor, &net.worker);
-    client_run_to_end(&client, &net);
-    g_assert_cmpint(client.error, ==, 0);
+    expect_last(&client, &net, owed);
     g_assert_cmpuint(client.sent, ==, client.length);
-    g_assert_cmpuint(client.received->len, ==, owed->len + strlen("Connection: close\r\n"));
-    client_fini(&client);
     run_until_stopped(&net);
     net_close(&net);
 }
@@ -167,9 +158,7 @@ static void test_drain_unread(void)
     inject_once(&inject_recv, STEPS(-EAGAIN));
     net_turn(&net);
     g_assert_nonnull(net.worker.connections);
-    client_run_to_end(&client, &net);
-    g_assert_cmpuint(client.received->len, ==, owed->len + strlen("Connection: close\r\n"));
-    client_fini(&client);
+    expect_last(&client, &net, owed);
     run_until_stopped(&net);
     net_close(&net);
 }

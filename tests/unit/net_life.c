@@ -60,6 +60,7 @@ static bool converse_short_of_memory(int n, bool stays_short)
     g_autoptr(GString) stream = g_string_new(mixed);
     g_string_append(stream, GET("/large") GET("/9") GET("/constant") GET("/large") GET("/8"));
     g_autoptr(GByteArray) owed = owed_for(&net, stream->str, stream->len);
+    net.worker.next_warning_ns = UINT64_MAX; /* about -ENOMEM, which handlers return */
     memory_fails_in = n;
     memory_stays_short = stays_short;
     client_init(&client, net_pair(&net), stream->str, stream->len);
@@ -92,7 +93,7 @@ static void test_memory(void)
 static void test_memory_for_worker(void)
 {
     struct reactor *reactor = reactor_new();
-    for (int n = 1; n <= 2; n++) {
+    for (int n = 1; n <= 3; n++) {
         struct service service = {.max_connections = 1};
         struct worker worker;
         memory_fails_in = n;
@@ -102,24 +103,28 @@ static void test_memory_for_worker(void)
     reactor_destroy(reactor);
 }
 
-/* Neither the beginning of a request nor an answer is kept once they are dealt with. */
+/* Neither the beginning of a request nor an answer is kept once they are dealt with. What the first
+ * conversation leaves behind belongs to the worker. */
 static void test_idle_holds_nothing(void)
 {
     struct net net;
-    struct client client;
     net_open(&net);
     g_autoptr(GByteArray) owed = owed_for(&net, mixed, strlen(mixed));
-    client_init(&client, net_pair(&net), mixed, strlen(mixed));
-    client.piece = 5;
-    inject_always(&inject_send, STEPS(1, -EAGAIN));
-    net_turn(&net);
-    g_assert_true(buffer_reserve(&net.worker.fields, 1)); /* these belong to the worker */
-    g_assert_true(buffer_reserve(&net.worker.ready.bytes, 1));
-    long live = memory_live;
-    client_run(&client, &net, owed->len);
-    g_assert_cmpint(memory_live, ==, live);
-    expect_received(&client, owed);
-    client_fini(&client);
+    for (int round = 0; round < 2; round++) {
+        struct client client;
+        client_init(&client, net_pair(&net), mixed, strlen(mixed));
+        client.piece = 5;
+        inject_always(&inject_send, STEPS(1, -EAGAIN));
+        net_turn(&net);
+        long live = memory_live;
+        client_run(&client, &net, owed->len);
+        g_assert_true(round == 0 || memory_live == live);
+        expect_received(&client, owed);
+        client_fini(&client);
+        net_turn(&net);
+        net_turn(&net);
+        g_assert_null(net.worker.connections);
+    }
     net_close(&net);
 }
 

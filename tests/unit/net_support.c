@@ -1,6 +1,6 @@
 #include "net_support.h"
 
-#include "http/response.h"
+#include "exchange_support.h"
 #include "net/connection.h"
 
 #include <errno.h>
@@ -36,6 +36,8 @@ int real_epoll_ctl(int epoll_fd, int operation, int fd,
                    struct epoll_event *event) __asm__("__real_epoll_ctl");
 void *wrap_malloc(size_t length) __asm__("__wrap_malloc");
 void *real_malloc(size_t length) __asm__("__real_malloc");
+void *wrap_calloc(size_t count, size_t length) __asm__("__wrap_calloc");
+void *real_calloc(size_t count, size_t length) __asm__("__real_calloc");
 void *wrap_realloc(void *bytes, size_t length) __asm__("__wrap_realloc");
 void *real_realloc(void *bytes, size_t length) __asm__("__real_realloc");
 void wrap_free(void *bytes) __asm__("__wrap_free");
@@ -146,6 +148,13 @@ void *wrap_malloc(size_t length)
     return bytes;
 }
 
+void *wrap_calloc(size_t count, size_t length)
+{
+    void *bytes = memory_fails(count * length) ? NULL : real_calloc(count, length);
+    memory_live += bytes != NULL;
+    return bytes;
+}
+
 void *wrap_realloc(void *bytes, size_t length)
 {
     void *moved = memory_fails(length) ? NULL : real_realloc(bytes, length);
@@ -186,7 +195,7 @@ static char *large_body(void)
     return body;
 }
 
-int net_handler(const struct http_request *request, struct http_response *response, void *arg)
+int net_handler(struct http_request *request, struct http_response *response, void *arg)
 {
     static const char constant[] = "always the same";
     struct http_text method = http_request_method(request);
@@ -201,23 +210,30 @@ int net_handler(const struct http_request *request, struct http_response *respon
         return http_respond(response, 204, NULL, NULL, 0);
     if (path.length == 8 && memcmp(path.bytes, "/missing", 8) == 0)
         return 404;
-    if (path.length == 8 && memcmp(path.bytes, "/garbage", 8) == 0)
-        return 12345;
     int length = g_snprintf(text, sizeof(text), "%.*s %.*s", (int)method.length, method.bytes,
                             (int)path.length, path.bytes);
     return http_respond(response, 200, "text/plain", text, (size_t)length);
+}
+
+void net_route(struct net *net, const char *pattern, http_handler handler, void *arg)
+{
+    g_assert_cmpint(router_add(net->router, NULL, pattern, handler, arg), ==, 0);
 }
 
 void net_open(struct net *net)
 {
     inject_nothing();
     signal(SIGPIPE, SIG_IGN); /* of clients' write(2) */
-    *net = (struct net){.service = {.handler = net_handler,
+    *net = (struct net){.router = router_new(), .reactor = reactor_new()};
+    g_assert_nonnull(net->router);
+    g_assert_nonnull(net->reactor);
+    net->service = (struct service){.router = net->router,
                                     .limits = http_limits_default,
                                     .max_connections = 1000,
-                                    .drain_timeout_ms = 10000}};
-    net->reactor = reactor_new();
-    g_assert_nonnull(net->reactor);
+                                    .drain_timeout_ms = 10000,
+                                    .workers = &net->worker,
+                                    .worker_count = 1};
+    net_route(net, "/*", net_handler, NULL);
     g_assert_cmpint(worker_init(&net->worker, net->reactor, &net->service, 2), ==, 0);
     /* The same date in every answer. */
     http_date_renew(&net->worker.date, 0);
@@ -232,6 +248,7 @@ void net_close(struct net *net)
     g_assert_cmpuint(atomic_load(&net->service.paused), ==, 0);
     g_assert_cmpint(reactor_run(net->reactor, 0), !=, REACTOR_TIMEOUT); /* nothing is registered */
     g_assert_cmpint(reactor_destroy(net->reactor), ==, 0);
+    router_free(net->router);
 }
 
 void net_turn(struct net *net)
@@ -242,10 +259,11 @@ void net_turn(struct net *net)
 
 int net_pair(struct net *net)
 {
+    const union peer nobody = {.any = {.sa_family = AF_UNSPEC}};
     int fds[2];
     g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), ==, 0);
     g_assert_true(worker_reserve_connection(&net->worker));
-    if (connection_open(&net->worker, fds[1]) != 0)
+    if (connection_open(&net->worker, fds[1], &nobody) != 0)
         worker_release_connection(&net->worker);
     return fds[0];
 }
@@ -336,43 +354,59 @@ void client_run_to_end(struct client *client, struct net *net)
 
 /* --- what a client is owed --- */
 
-static bool append_answer(struct net *net, GByteArray *owed, const struct http_request *request,
-                          int error)
+static void append(GByteArray *owed, struct buffer *out)
 {
-    struct buffer out = {0};
-    struct buffer fields = {0};
-    struct http_ready ready = {0};
-    struct http_response response = {
-        .out = &out,
-        .fields = &fields,
-        .ready = &ready,
-        .date = &net->worker.date,
-        .head_only = !error && http_request_method_is(request, "HEAD"),
-        .close =
-            error || !request->keep_alive || (request->expects_continue && request->content_length),
-        .say_keep_alive = !error && request->version_minor == 0,
-    };
-    http_response_begin(&response);
-    g_assert_true(
-        http_response_finish(&response, error ? error : net_handler(request, &response, NULL)));
-    g_byte_array_append(owed, (const guint8 *)out.bytes, (guint)out.length);
-    buffer_free(&out);
-    buffer_free(&fields);
-    buffer_free(&ready.bytes);
-    return !response.close;
+    g_byte_array_append(owed, (const guint8 *)out->bytes, (guint)out->length);
+    out->length = 0;
+}
+
+/* The answer to `exchange.request`. Returns whether another one may follow. */
+static bool append_answer(struct lone *lone, GByteArray *owed)
+{
+    struct http_exchange *exchange = &lone->exchange;
+    lone_answer(lone, net_handler);
+    append(owed, &lone->out);
+    return !exchange->response.close;
+}
+
+/* The bytes of the request's body, which is complete. */
+static size_t body_length(const struct http_request *request, const char *bytes, size_t length,
+                          const struct http_limits *limits)
+{
+    struct http_body body;
+    size_t at = 0;
+    size_t piece = 1;
+    http_body_begin(&body, request);
+    while (!http_body_ended(&body) && piece) {
+        int framing = http_body_next(&body, bytes + at, length - at, limits, &piece);
+        g_assert_cmpint(framing, >=, 0);
+        http_body_take(&body, piece);
+        at += (size_t)framing + piece;
+    }
+    return at;
 }
 
 GByteArray *owed_for(struct net *net, const char *bytes, size_t length)
 {
+    const struct http_limits *limits = &net->service.limits;
     GByteArray *owed = g_byte_array_new();
-    struct http_request request;
+    struct lone lone;
     size_t at = 0;
+    lone_init(&lone);
+    lone.date = net->worker.date;
     while (at < length) {
-        int head = http_parse_request(bytes + at, length - at, &net->service.limits, &request);
-        if (head == 0 || !append_answer(net, owed, &request, head < 0 ? -head : 0))
+        struct http_request *request = &lone.exchange.request;
+        int head = http_parse_request(bytes + at, length - at, limits, request);
+        if (head < 0) {
+            lone_refuse(&lone, -head);
+            append(owed, &lone.out);
+        }
+        if (head <= 0 || !append_answer(&lone, owed))
             break;
-        at += (size_t)head + request.content_length;
+        at += (size_t)head;
+        at += body_length(request, bytes + at, length - at, limits);
     }
+    lone_fini(&lone);
     return owed;
 }
 
@@ -390,10 +424,34 @@ void expect_beginning(const struct client *client, const GByteArray *owed)
 
 const char mixed[] =
     GET("/1") GET("/constant") "\r\n" GET("/constant") "HEAD /constant" FIELDS "\r\n" GET("/none")
-        GET("/missing")
-            GET("/garbage") "POST /2" FIELDS "Content-Length: 11\r\n\r\nGET / HTTP/1" GET(
-                "/3") "PUT /4" FIELDS "Content-Length: 0\r\n\r\n"
-                      "GET /5 HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
-                      "HEAD /6" FIELDS "\r\n"
-                      "GET http://b/7?x HTTP/1.1\r\nHost: a\r\nConnection: keep-alive\r\n\r\n" GET(
-                          "/constant");
+        GET("/missing") "POST /2" FIELDS "Content-Length: 11\r\n\r\nGET / HTTP/1" GET(
+            "/3") "PUT /4" FIELDS "Content-Length: 0\r\n\r\n"
+                  "GET /5 HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
+                  "HEAD /6" FIELDS "\r\n"
+                  "POST /8" FIELDS "Transfer-Encoding: chunked\r\n\r\n"
+                  "c;x=y\r\nGET / HTTP/1\r\n01\r\n.\r\n0\r\nX: y\r\n\r\n"
+                  "GET http://b/7?x HTTP/1.1\r\nHost: a\r\nConnection: keep-alive\r\n\r\n" GET(
+                      "/constant");
+
+char *client_text(const struct client *client, const struct net *net)
+{
+    const GByteArray *received = client->received;
+    g_autofree char *all = g_strndup(received->len ? (char *)received->data : "", received->len);
+    g_autofree char *common = g_strndup(http_date_common(&net->worker.date), HTTP_COMMON_LENGTH);
+    g_auto(GStrv) parts = g_strsplit(all, common, -1);
+    return g_strjoinv("", parts);
+}
+
+void expect_text(const struct client *client, const struct net *net, const char *text)
+{
+    g_autofree char *received = client_text(client, net);
+    g_assert_cmpstr(received, ==, text);
+}
+
+void expect_last(struct client *client, struct net *net, const GByteArray *owed)
+{
+    client_run_to_end(client, net);
+    g_assert_cmpint(client->error, ==, 0);
+    g_assert_cmpuint(client->received->len, ==, owed->len + strlen("Connection: close\r\n"));
+    client_fini(client);
+}

@@ -8,6 +8,7 @@
 #ifndef TESTS_NET_SUPPORT_H
 #define TESTS_NET_SUPPORT_H
 
+#include "http/router.h"
 #include "net/worker.h"
 
 #include <glib.h>
@@ -51,16 +52,21 @@ extern bool clock_stands;
 /* --- the worker --- */
 
 struct net {
+    struct router *router;
     struct reactor *reactor;
     struct service service;
     struct worker worker;
 };
 
-/* Answers "METHOD TARGET" as text, but to these paths: "/large" a large body, "/constant" always
- * the same, "/none" 204, "/missing" a bare 404, "/garbage" nothing and returns nonsense. */
-int net_handler(const struct http_request *request, struct http_response *response, void *arg);
+/* Answers "METHOD PATH" as text, but to these paths: "/large" a large body, "/constant" always the
+ * same, "/none" 204, "/missing" a bare 404. */
+int net_handler(struct http_request *request, struct http_response *response, void *arg);
 
+/* All paths are net_handler()'s. */
 void net_open(struct net *net);
+
+/* Gives a path, or more, to another handler. */
+void net_route(struct net *net, const char *pattern, http_handler handler, void *arg);
 
 /* Checks too that no connection is left and all are accounted for. */
 void net_close(struct net *net);
@@ -114,5 +120,20 @@ GByteArray *owed_for(struct net *net, const char *bytes, size_t length);
 /* All of them and nothing else, or the beginning of them. */
 void expect_received(const struct client *client, const GByteArray *owed);
 void expect_beginning(const struct client *client, const GByteArray *owed);
+
+/* The client is answered, the last answer says Connection: close, and the connection ends well.
+ * Frees the client. */
+void expect_last(struct client *client, struct net *net, const GByteArray *owed);
+
+/* --- answers as text, without the fields that are in all of them --- */
+
+/* What was received, to be freed; and that it is exactly this. */
+char *client_text(const struct client *client, const struct net *net);
+void expect_text(const struct client *client, const struct net *net, const char *text);
+
+#define PLAIN(length, more, body)                                                             \
+    "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: " length "\r\n" more "\r" \
+    "\n" body
+#define CLOSE "Connection: close\r\n"
 
 #endif

@@ -5,7 +5,7 @@
 
 struct guarded guarded;
 
-int handle_nothing(const struct http_request *request, struct http_response *response, void *arg)
+int handle_nothing(struct http_request *request, struct http_response *response, void *arg)
 {
     (void)request;
     (void)response;

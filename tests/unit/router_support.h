@@ -11,7 +11,7 @@
 extern struct guarded guarded; /* paths end where its memory ends; opened by main() */
 
 /* The handler of all routes. */
-int handle_nothing(const struct http_request *request, struct http_response *response, void *arg);
+int handle_nothing(struct http_request *request, struct http_response *response, void *arg);
 
 int add_route(struct router *router, const char *method, const char *pattern, int number);
 

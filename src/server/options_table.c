@@ -1,0 +1,74 @@
+#include "server/options_table.h"
+
+#include "server/options.h"
+
+#define AT(member) offsetof(struct options, member)
+
+enum { DAY_S = 86400 };
+
+const struct option option_table[OPTION_COUNT] = {
+    {"listen", 'l', OPTION_TEXTS, AT(listen), 0, 0, "ADDR:PORT",
+     "listen there; may be repeated (default 127.0.0.1:18470)",
+     "A numeric IPv4 or IPv6 address and a port, such as 0.0.0.0:80 or [::1]:8080. "
+     "Port 0 lets the kernel choose. An IPv6 address does not accept IPv4 clients; give both."},
+    {"threads", 'j', OPTION_NUMBER, AT(server.threads), 1, 1024, "N",
+     "reactors, a thread each (default: the CPUs this process may use)",
+     "Each thread has an event loop and a listening socket of its own. "
+     "The default counts the CPUs of the affinity mask, "
+     "or fewer where a control group allows less time than that. "
+     "1 is a single-threaded server."},
+    {"duration", 'd', OPTION_NUMBER, AT(server.duration_s), 1, 4000000, "SECONDS",
+     "drain and stop after that time (default: run until a signal)", ""},
+    {"drain-timeout", 0, OPTION_LIMIT, AT(server.drain_timeout_s), 0, DAY_S, "SECONDS",
+     "how long a drain may take (default 10)",
+     "What is still open then is closed, answered or not. 0 does not wait at all."},
+    {"backlog", 0, OPTION_NUMBER, AT(server.backlog), 1, 65535, "N",
+     "connections that may wait to be accepted, a listener (default 4096)",
+     "The kernel allows no more than net.core.somaxconn."},
+
+    {"max-header-bytes", 0, OPTION_NUMBER, AT(server.max_header_bytes), 64, 16384, "BYTES",
+     "size of request line and fields together (default 16384)",
+     "A larger head is answered with 431."},
+    {"max-headers", 0, OPTION_NUMBER, AT(server.max_headers), 1, 100, "N",
+     "fields of a request (default 100)", "A request with more is answered with 431."},
+    {"max-uri", 0, OPTION_NUMBER, AT(server.max_uri_bytes), 1, 16384, "BYTES",
+     "size of a request's target (default 8192)", "A longer one is answered with 414."},
+    {"max-body", 0, OPTION_SIZE, AT(server.max_body_bytes), 0, INT64_MAX, "BYTES",
+     "size of a request's body; K, M or G may follow (default 1M, 0: no limit)",
+     "A longer one is answered with 413. 1K is 1024 bytes, 1M is 1024K, 1G is 1024M."},
+
+    {"max-connections", 0, OPTION_NUMBER, AT(server.max_connections), 1, 100000000, "N",
+     "connections at a time (default: what the descriptor limit allows)",
+     "Over all threads. Further clients wait in the backlog until one closes."},
+    {"max-connections-per-client", 0, OPTION_NUMBER, AT(server.max_connections_per_client), 0,
+     100000000, "N", "connections at a time of one client (default 0: no limit)",
+     "A client is an IPv4 address, or an IPv6 network of 64 bits. "
+     "A connection beyond the limit is closed at once. "
+     "Behind a proxy all clients have the proxy's address."},
+    {"max-requests", 0, OPTION_NUMBER, AT(server.max_requests), 0, 4000000000, "N",
+     "requests on a connection (default 0: no limit)",
+     "The last one is answered with Connection: close."},
+    {"header-timeout", 0, OPTION_LIMIT, AT(server.header_timeout_s), 0, DAY_S, "SECONDS",
+     "time for a request line and its fields to arrive (default 10, 0: no limit)", ""},
+    {"idle-timeout", 0, OPTION_LIMIT, AT(server.idle_timeout_s), 0, DAY_S, "SECONDS",
+     "time between the requests of a connection (default 75, 0: no limit)", ""},
+    {"min-body-rate", 0, OPTION_LIMIT, AT(server.min_body_rate), 0, INT32_MAX, "BYTES/S",
+     "least speed of a client that sends a body (default 240, 0: no limit)",
+     "Measured over five seconds."},
+    {"min-write-rate", 0, OPTION_LIMIT, AT(server.min_write_rate), 0, INT32_MAX, "BYTES/S",
+     "least speed of a client that takes an answer (default 240, 0: no limit)",
+     "Measured over five seconds."},
+
+    {"access-log", 0, OPTION_TEXT, AT(access_log), 0, 0, "FILE",
+     "append a line for each request; - is standard output (default: none)",
+     "SIGUSR1 has the file opened anew. "
+     "On standard output the lines come after the announcement and before the summary, "
+     "neither of which there is with --quiet."},
+    {"access-log-format", 0, OPTION_CHOICE, AT(access_log_format), 0, 0, "combined|json",
+     "form of its lines (default combined)",
+     "combined is the format of that name of other servers; json is an object on each line."},
+
+    {"quiet", 'q', OPTION_FLAG, AT(quiet), 0, 0, NULL, "print nothing but warnings and errors", ""},
+    {"help", 'h', OPTION_FLAG, AT(help), 0, 0, NULL, "print this help and exit", ""},
+    {"version", 'V', OPTION_FLAG, AT(version), 0, 0, NULL, "print version and build and exit", ""},
+};

@@ -1,0 +1,3 @@
+# Tests of src/server but for the command line.
+unit_test(server_api)
+unit_test(signals)
