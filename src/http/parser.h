@@ -19,8 +19,8 @@ extern const struct http_limits http_limits_default;
 /* Parses the head at the start of `bytes` (RFC 9112 sections 2 to 6).
  * Returns the number of bytes that the head takes, and fills `request`, which points into `bytes`;
  * 0 when the head is not complete; or the negated status of the error answer (-400, -413, -414,
- * -417, -431, -501, -505), after which nothing more on this connection can be trusted. One empty
- * line before the request line is skipped and counted (section 2.2). Any thread. */
+ * -417, -421, -431, -501, -505), after which nothing more on this connection can be trusted. One
+ * empty line before the request line is skipped and counted (section 2.2). Any thread. */
 int http_parse_request(const char *bytes, size_t length, const struct http_limits *limits,
                        struct http_request *request);
 

@@ -21,7 +21,7 @@ static int parse_absolute_form(struct http_request *request, struct http_text ta
     if (starts_with(target, "http://"))
         host = strlen("http://");
     else if (starts_with(target, "https://"))
-        host = strlen("https://");
+        return -421; /* not on a connection without TLS (RFC 9110 section 7.4) */
     else
         return -400;
     size_t end = host;

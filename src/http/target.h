@@ -55,7 +55,7 @@ static inline bool http_is_host(const char *bytes, size_t from, size_t to)
 
 /* Parses a target that does not begin with '/', and is not in authority-form, which only CONNECT
  * has. In `request` are the method, the target, which a space follows, and `path`, the same without
- * a query. Sets `path` and `host` where the target names a host. Returns 0, or -400. */
+ * a query. Sets `path` and `host` where the target names a host. Returns 0, -400 or -421. */
 int http_parse_target(struct http_request *request);
 
 #endif

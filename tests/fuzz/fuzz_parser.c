@@ -55,7 +55,7 @@ static int parse_copy(const char *bytes, size_t length, const struct http_limits
 
 static bool is_known_error(int result)
 {
-    static const int errors[] = {-400, -413, -414, -417, -431, -501, -505};
+    static const int errors[] = {-400, -413, -414, -417, -421, -431, -501, -505};
     for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
         if (result == errors[i])
             return true;

@@ -182,7 +182,7 @@ static const struct request_case target[] = {
     CASE("absolute-port", TO("http://example.com:80/"), WHOLE),
     CASE("absolute-ipv6", TO("http://[::1]:80/"), WHOLE),
     CASE("absolute-upper-case", TO("HTTP://EXAMPLE.COM/"), WHOLE),
-    CASE("absolute-https", TO("https://example.com/"), WHOLE),
+    CASE("absolute-https", TO("https://example.com/"), -421),
     CASE("absolute-options", "OPTIONS http://example.com HTTP/1.1\r\n" HOST "\r\n", WHOLE),
     CASE("asterisk", "OPTIONS * HTTP/1.1\r\n" HOST "\r\n", WHOLE),
     CASE("no-slash", TO("a"), -400),

@@ -83,7 +83,7 @@ static const struct target_case targets[] = {
     {"GET", "http://h?b", "/", "b"},
     {"GET", "http://h?", "/", ""},
     {"GET", "http://h?b/c", "/", "b/c"},
-    {"GET", "https://[::1]:1/a", "/a", NULL},
+    {"GET", "http://[::1]:1/a", "/a", NULL},
     {"OPTIONS", "*", "*", NULL},
     {"OPTIONS", "http://h", "/", NULL},
     {"OPTIONS", "/*?*", "/*", "*"},
@@ -125,7 +125,7 @@ static const struct host_case hosts[] = {
     {"http://a/", "Host:\r\n", "a"},
     {"http://a:80/b?c", "Host: h:8080\r\n", "a:80"},
     {"http://a:?b", "Host: h\r\n", "a:"},
-    {"https://[::1]:1/b", "Host: h\r\n", "[::1]:1"},
+    {"http://[::1]:1/b", "Host: h\r\n", "[::1]:1"},
     {"http://a/", "", "a"},
 };
 
