@@ -52,12 +52,14 @@ void address_format(const struct address *address, char text[ADDRESS_TEXT_MAX])
 {
     char host[INET6_ADDRSTRLEN + 16]; /* and a zone */
     char port[8];
-    if (getnameinfo((const struct sockaddr *)&address->storage, address->length, host, sizeof(host),
+    int family = address->storage.ss_family;
+    if ((family != AF_INET && family != AF_INET6) ||
+        getnameinfo((const struct sockaddr *)&address->storage, address->length, host, sizeof(host),
                     port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV) != 0) {
         snprintf(text, ADDRESS_TEXT_MAX, "unknown");
         return;
     }
-    const char *form = address->storage.ss_family == AF_INET6 ? "[%.46s]:%s" : "%.46s:%s";
+    const char *form = family == AF_INET6 ? "[%.46s]:%s" : "%.46s:%s";
     snprintf(text, ADDRESS_TEXT_MAX, form, host, port);
 }
 

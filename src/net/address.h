@@ -27,7 +27,7 @@ union peer {
  * Names are not looked up, so that what is listened on is what was written. */
 bool address_parse(const char *text, struct address *address);
 
-/* Writes it the way address_parse() reads it. */
+/* Writes it the way address_parse() reads it; "unknown" for anything but IPv4 and IPv6. */
 void address_format(const struct address *address, char text[ADDRESS_TEXT_MAX]);
 
 /* The port in host order, and setting it. */
