@@ -40,7 +40,7 @@ target_sources(unit_http_decode PRIVATE unit/exchange_support.c)
 
 # net_support.c stands in for these.
 foreach(name IN ITEMS connection life drain listener later cancel deadline room backlog places body
-        body_ends stream echo file)
+        body_ends stream echo file breaks)
     unit_test(net_${name}
               WRAP recv send accept4 epoll_ctl malloc calloc realloc free clock_gettime)
     target_sources(unit_net_${name} PRIVATE unit/net_support.c unit/exchange_support.c)
@@ -48,7 +48,7 @@ endforeach()
 foreach(name IN ITEMS later cancel)
     target_sources(unit_net_${name} PRIVATE unit/later_support.c)
 endforeach()
-foreach(name IN ITEMS listener backlog places)
+foreach(name IN ITEMS listener backlog places breaks)
     target_sources(unit_net_${name} PRIVATE unit/tcp_support.c)
 endforeach()
 unit_test(net_corpus WRAP clock_gettime)
