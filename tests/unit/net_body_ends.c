@@ -60,6 +60,28 @@ static int wait_for_test(struct http_request *request, struct http_response *res
     return HTTP_PENDING;
 }
 
+/* Answers with what it is sent, piece by piece. */
+static int echo(struct http_request *request, struct http_response *response, void *arg)
+{
+    struct http_text piece = http_request_body(request);
+    (void)arg;
+    http_request_consume(request, http_response_write(response, piece.bytes, piece.length));
+    return http_request_ended(request) ? http_response_end(response) : HTTP_PENDING;
+}
+
+static int ask_then_start(struct http_request *request, struct http_response *response, void *arg)
+{
+    int returned = http_request_stream(request, echo, arg);
+    g_assert_cmpint(http_response_start(response, 200, "text/plain", 5), ==, 0);
+    return returned;
+}
+
+static int start_then_ask(struct http_request *request, struct http_response *response, void *arg)
+{
+    g_assert_cmpint(http_response_start(response, 200, "text/plain", 5), ==, 0);
+    return http_request_stream(request, echo, arg);
+}
+
 static void scene_open(struct scene *scene, struct net *net)
 {
     *scene = (struct scene){0};
@@ -68,6 +90,8 @@ static void scene_open(struct scene *scene, struct net *net)
     net_route(net, "/collect", collect, scene);
     net_route(net, "/stream", stream, scene);
     net_route(net, "/wait", wait_for_test, scene);
+    net_route(net, "/ask-start", ask_then_start, scene);
+    net_route(net, "/start-ask", start_then_ask, scene);
 }
 
 #define LENGTH(path, length) "POST " path FIELDS "Content-Length: " length "\r\n\r\n"
@@ -220,6 +244,18 @@ static void test_expect(void)
                  ERROR("404 Not Found", "14", CLOSE, "404 Not Found"), "", true);
 }
 
+/* Before the answer is started, asking makes the client go on; after that, its head does, and that
+ * says what it says. */
+static void test_expect_and_start(void)
+{
+    check_expect(EXPECT("/ask-start", "1") "\r\n", "hello" GET("/1"), GO_ON PLAIN("5", "", ""),
+                 "hello" PLAIN("6", "", "GET /1"), false);
+    check_expect(EXPECT("/start-ask", "1") "\r\n", "hello" GET("/1"), PLAIN("5", CLOSE, ""),
+                 "hello", true);
+    check_expect(EXPECT("/start-ask", "1") "\r\nhe", "llo" GET("/1"), PLAIN("5", CLOSE, "he"),
+                 "llo", true);
+}
+
 /* It is the asking that makes the client go on. */
 static void test_expect_later(void)
 {
@@ -340,6 +376,7 @@ int main(int argc, char **argv)
     g_test_add_func("/net/body-ends/told-once", test_told_once);
     g_test_add_func("/net/body-ends/errors", test_errors);
     g_test_add_func("/net/body-ends/expect", test_expect);
+    g_test_add_func("/net/body-ends/expect-and-start", test_expect_and_start);
     g_test_add_func("/net/body-ends/expect-later", test_expect_later);
     g_test_add_func("/net/body-ends/unwanted", test_unwanted);
     g_test_add_func("/net/body-ends/memory", test_memory);
