@@ -4,6 +4,7 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <glib.h>
 #include <sched.h>
 #include <stdint.h>
@@ -313,6 +314,27 @@ static void test_messages_go_to_stderr_one_line_each(void)
     g_test_trap_assert_stderr("*coreactor: 100 %s%n\n*");
 }
 
+/* Without GLib, which ends the program when there is no memory. */
+static void test_a_message_without_memory(void)
+{
+    char text[100];
+    int ends[2];
+    int before = dup(STDERR_FILENO);
+    g_assert_cmpint(pipe2(ends, O_NONBLOCK | O_CLOEXEC), ==, 0);
+    g_assert_cmpint(dup2(ends[1], STDERR_FILENO), ==, STDERR_FILENO);
+    realloc_fails = true;
+    log_without_memory("no memory, 100 %s%n");
+    realloc_fails = false;
+    g_assert_cmpint(dup2(before, STDERR_FILENO), ==, STDERR_FILENO);
+    ssize_t length = read(ends[0], text, sizeof(text));
+    const char *expected = "coreactor: no memory, 100 %s%n\n";
+    g_assert_cmpint(length, >, 0);
+    g_assert_cmpmem(text, (size_t)length, expected, strlen(expected));
+    close(before);
+    close(ends[0]);
+    close(ends[1]);
+}
+
 #define ADD(path, function) g_test_add_func("/base/" path, test_##function)
 
 int main(int argc, char **argv)
@@ -331,5 +353,6 @@ int main(int argc, char **argv)
     ADD("cpus/cgroup-1-above", cpus_of_control_groups_version_1_above);
     ADD("cpus/cgroup-nonsense", control_groups_that_make_no_sense);
     ADD("log/stderr", messages_go_to_stderr_one_line_each);
+    ADD("log/no-memory", a_message_without_memory);
     return g_test_run();
 }
