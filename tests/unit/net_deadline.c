@@ -302,6 +302,40 @@ static void test_handler(void)
     }
 }
 
+/* --- too busy to read --- */
+
+/* What came in time is in the socket when the time is over: it counts, although it was not read. */
+static void test_unread(void)
+{
+    static const struct {
+        const char *begins;
+        const char *ends;
+        uint32_t time_ms;
+        const char *answer;
+    } late[] = {
+        {"GET /1", FIELDS "\r\n", 10000, PLAIN("6", "", "GET /1")},
+        {"POST /collect" FIELDS "Content-Length: 5\r\n\r\nhe", "llo", 5000, PLAIN("4", "", "done")},
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(late); i++) {
+        struct net net;
+        struct client client;
+        open_net(&net);
+        net_route(&net, "/collect", collect, NULL);
+        open_client(&net, &client);
+        say(&client, &net, late[i].begins);
+        pass(&net, late[i].time_ms - 1);
+        g_assert_cmpint(write(client.fd, late[i].ends, strlen(late[i].ends)), >, 0);
+        clock_ahead_ns += ms;
+        inject_once(&inject_recv, STEPS(-EAGAIN)); /* the turn's; then it is asked what is there */
+        net_turn(&net);
+        g_assert_cmpuint(inject_recv.calls, ==, 2);
+        hear(&client, &net);
+        g_assert_false(client.ended);
+        expect_text(&client, &net, late[i].answer);
+        end(&client, &net);
+    }
+}
+
 /* --- lingering --- */
 
 /* It ends, whatever timer was running before. */
@@ -357,6 +391,7 @@ int main(int argc, char **argv)
     g_test_add_func("/net/deadline/writing", test_writing);
     g_test_add_func("/net/deadline/none", test_none);
     g_test_add_func("/net/deadline/handler", test_handler);
+    g_test_add_func("/net/deadline/unread", test_unread);
     g_test_add_func("/net/deadline/linger", test_linger);
     g_test_add_func("/net/deadline/max-requests", test_max_requests);
     return g_test_run();
