@@ -98,6 +98,7 @@ static void test_sizes_of_options(void)
     server_free(server_new(&options));
     server_free(server_new(NULL));
     server_free(NULL);
+    server_stop(NULL);
     g_assert_cmpint(server_run(NULL), ==, -EINVAL);
     g_assert_cmpstr(server_error(NULL), !=, "");
 }
@@ -287,6 +288,34 @@ static void test_stop_from_another_thread(void)
     server_free(server);
 }
 
+/* --- broken pipes --- */
+
+static void on_signal(int number)
+{
+    (void)number;
+}
+
+static void check_sigpipe(void (*before)(int), void (*after)(int))
+{
+    struct sigaction now;
+    struct sigaction old;
+    const struct sigaction given = {.sa_handler = before};
+    g_assert_cmpint(sigaction(SIGPIPE, &given, &old), ==, 0);
+    run_and_stop(routed_server(&(struct server_options){SMALL}));
+    g_assert_cmpint(sigaction(SIGPIPE, &old, &now), ==, 0);
+    g_assert_true(now.sa_handler == after);
+}
+
+/* A program's own handler is its own business. */
+static void test_sigpipe(void)
+{
+    check_sigpipe(SIG_DFL, SIG_IGN);
+    check_sigpipe(SIG_IGN, SIG_IGN);
+    check_sigpipe(on_signal, on_signal);
+}
+
+/* --- time, and files --- */
+
 static void test_duration(void)
 {
     struct server *server = routed_server(&(struct server_options){SMALL, .duration_s = 1});
@@ -317,6 +346,7 @@ int main(int argc, char **argv)
     g_test_add_func("/server/failing-starts", test_failing_starts);
     g_test_add_func("/server/sigusr1", test_sigusr1);
     g_test_add_func("/server/stop-from-another-thread", test_stop_from_another_thread);
+    g_test_add_func("/server/sigpipe", test_sigpipe);
     g_test_add_func("/server/duration", test_duration);
     g_test_add_func("/server/access-log-cannot-be-opened", test_access_log_that_cannot_be_opened);
     return g_test_run();
