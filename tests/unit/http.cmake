@@ -68,3 +68,7 @@ foreach(name IN ITEMS options options_manual)
     target_sources(unit_${name} PRIVATE ../src/server/options.c ../src/server/options_manual.c
                    ../src/server/options_table.c)
 endforeach()
+
+foreach(name IN ITEMS http_corpus http_body_corpus http_target net_corpus)
+    target_sources(unit_${name} PRIVATE unit/corpus_support.c)
+endforeach()

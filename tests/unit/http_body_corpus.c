@@ -3,10 +3,9 @@
  * tests/fuzz/fuzz_body.c is linked in. The beginning of a file's name says what its bytes give.
  */
 #include "body_support.h"
+#include "corpus_support.h"
 
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { SIZES = 4 }; /* bytes before the body: see fuzz_body.c */
 
@@ -31,24 +30,15 @@ static void check_name(const char *name, int status)
         g_assert_cmpint(status, ==, READING_UNFINISHED);
 }
 
+static void check(const char *name, const char *bytes, size_t length)
+{
+    g_assert_cmpuint(length, >=, SIZES);
+    check_name(name, status_of(bytes + SIZES, length - SIZES));
+}
+
 static void test_corpus(void)
 {
-    g_autoptr(GDir) folder = g_dir_open(CORPUS, 0, NULL);
-    const char *name;
-    int count = 0;
-    g_assert_nonnull(folder);
-    while ((name = g_dir_read_name(folder))) {
-        g_autofree char *path = g_build_filename(CORPUS, name, NULL);
-        g_autofree char *bytes = NULL;
-        gsize length;
-        g_test_message("%s", name);
-        g_assert_true(g_file_get_contents(path, &bytes, &length, NULL));
-        g_assert_cmpuint(length, >=, SIZES);
-        check_name(name, status_of(bytes + SIZES, length - SIZES));
-        LLVMFuzzerTestOneInput((const uint8_t *)bytes, length);
-        count++;
-    }
-    g_assert_cmpint(count, >=, 30);
+    corpus_each(CORPUS, 30, check);
 }
 
 int main(int argc, char **argv)

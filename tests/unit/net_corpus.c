@@ -3,11 +3,11 @@
  * beginning of a file's name says how the conversation must end.
  */
 #include "connection_peer.h"
+#include "corpus_support.h"
 
 #include <glib.h>
 #include <string.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 extern struct answered fuzz_connection_answered;
 
 static void check_name(const char *name, const struct answered *answered)
@@ -23,23 +23,15 @@ static void check_name(const char *name, const struct answered *answered)
     }
 }
 
+static void check(const char *name, const char *bytes, size_t length)
+{
+    (void)bytes, (void)length;
+    check_name(name, &fuzz_connection_answered);
+}
+
 static void test_corpus(void)
 {
-    g_autoptr(GDir) folder = g_dir_open(CORPUS, 0, NULL);
-    const char *name;
-    int count = 0;
-    g_assert_nonnull(folder);
-    while ((name = g_dir_read_name(folder))) {
-        g_autofree char *path = g_build_filename(CORPUS, name, NULL);
-        g_autofree char *bytes = NULL;
-        gsize length;
-        g_test_message("%s", name);
-        g_assert_true(g_file_get_contents(path, &bytes, &length, NULL));
-        LLVMFuzzerTestOneInput((const uint8_t *)bytes, length);
-        check_name(name, &fuzz_connection_answered);
-        count++;
-    }
-    g_assert_cmpint(count, >=, 40);
+    corpus_each(CORPUS, 40, check);
 }
 
 int main(int argc, char **argv)
