@@ -158,6 +158,10 @@ struct http_text http_request_trailer(const struct http_request *request, const 
  * allow or a field of the library's, -EALREADY when already answered, -ENOMEM. */
 int http_response_header(struct http_response *response, const char *name, const char *value);
 
+/* Adds fields that were made and checked beforehand: complete lines "Name: value\r\n", which are
+ * copied as they are. Returns 0, -EALREADY or -ENOMEM as above. */
+int http_response_lines(struct http_response *response, struct http_text lines);
+
 /* Completes the answer with `status` (200 to 599) and a body of `length` bytes, which is copied,
  * and returns `status`. `content_type` may be NULL when there is no body. HEAD, 204, 205 and 304
  * send no body (RFC 9110 sections 6.4.1 and 15.3.6). Returns -EINVAL for a status out of range or a
@@ -179,6 +183,41 @@ int http_respond_constant(struct http_response *response, int status, const char
  * http_respond() does, and -EINVAL for a negative offset. */
 int http_respond_file(struct http_response *response, int status, const char *content_type, int fd,
                       int64_t offset, uint64_t length);
+
+/* --- the answer from elsewhere --- */
+
+/* A part of a body: of memory, or of the source's file when `bytes` is NULL. */
+struct http_piece {
+    const void *bytes;
+    int64_t offset; /* in the file */
+    uint64_t length;
+};
+
+/* Where a body comes from that is not copied. */
+struct http_source {
+    int fd; /* of a regular file; -1 when all pieces are memory */
+    /* NULL, or asked before bytes of the file are sent, of `length` bytes from `offset`, how many
+     * can be sent now without blocking and without being wrong. Returns that number, at least 1;
+     * -EAGAIN when it calls http_response_ready() later; any other negative errno ends the
+     * connection. The last byte is asked for, and sent, alone, so that what goes wrong before it is
+     * never sent whole. `length` is 0 when memory is to be sent: 0 agrees. */
+    int64_t (*prepare)(void *arg, int64_t offset, size_t length);
+    /* Called once, when the source and the memory of the pieces are not needed any more: all is
+     * sent, or will not be. It may be before http_respond_from() returns. */
+    void (*release)(void *arg);
+    void *arg; /* for both */
+};
+
+/* http_respond() with a body of `count` pieces one after another, which stay where they are until
+ * the source is released; the array itself is copied. The kernel sends the file's (sendfile(2)).
+ * Returns as http_respond() does, and -EINVAL for pieces of more than INT64_MAX bytes. */
+int http_respond_from(struct http_response *response, int status, const char *content_type,
+                      const struct http_source *source, const struct http_piece *pieces,
+                      size_t count);
+
+/* Says that what `prepare` had to refuse with -EAGAIN can be asked for again. Not from within it.
+ */
+void http_response_ready(struct http_response *response);
 
 /* --- the answer in pieces --- */
 
@@ -212,6 +251,10 @@ int http_response_trailer(struct http_response *response, const char *name, cons
 int http_response_end(struct http_response *response);
 
 /* --- the answer later --- */
+
+/* Says that a pending answer will not take long: a client that closes its sending side meanwhile
+ * is not taken for one that has gone away (see below), and still gets it. */
+void http_response_soon(struct http_response *response);
 
 /* Ends what a handler left pending: `returned` is what a handler would return, so usually
  * http_response_finish(response, http_respond(response, ...)). Every pending answer needs this

@@ -57,6 +57,9 @@ struct server_options {
     server_reactor_start reactor_start; /* either may be NULL */
     server_reactor_stop reactor_stop;
     void *reactor_arg; /* passed to both */
+
+    unsigned handler_descriptors; /* that handlers may keep open on each reactor: the default of
+                                     max_connections leaves room for them; default none */
 };
 
 /* The version of the library, such as "0.1.0". Any thread. */

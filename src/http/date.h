@@ -4,8 +4,8 @@
 #ifndef HTTP_DATE_H
 #define HTTP_DATE_H
 
-#include <stddef.h>
-#include <stdint.h>
+#include <coreactor/http.h>
+
 #include <time.h>
 
 enum {
@@ -23,6 +23,12 @@ struct http_date {
 
 /* Writes the date of `seconds` since 1970, not terminated. Years 1970 to 9999. */
 void http_date_format(char date[HTTP_DATE_LENGTH], time_t seconds);
+
+/* Reads a date in any of the three forms of RFC 9110 section 5.6.7: IMF-fixdate, and the obsolete
+ * ones of RFC 850 (the latest year with its two digits that is not more than 50 years after
+ * `now_s`) and asctime(). Before 1970 `*seconds` is negative. False when it is none, or no such day
+ * or time exists; the name of the day need not be right, and a leap second is the next one. */
+bool http_date_parse(struct http_text text, time_t now_s, int64_t *seconds);
 
 /* Renews it when the second has passed; `now_ns` is the reactor's time. */
 void http_date_renew(struct http_date *date, uint64_t now_ns);

@@ -16,7 +16,7 @@ void http_exchange_clean(struct http_exchange *exchange)
     exchange->block = NULL;
     if (exchange->collected.capacity > COLLECTED_KEEP)
         buffer_free(&exchange->collected);
-    http_response_drop_file(&exchange->response);
+    http_rest_drop(&exchange->response.rest);
 }
 
 void http_exchange_fini(struct http_exchange *exchange)
@@ -141,6 +141,11 @@ void http_response_finish(struct http_response *response, int returned)
     exchange->now.finished = true;
     exchange->returned = returned == HTTP_PENDING ? -EINVAL : returned;
     http_exchange_wake(response);
+}
+
+void http_response_soon(struct http_response *response)
+{
+    http_exchange_of(response)->now.soon = true;
 }
 
 void http_response_on_cancel(struct http_response *response, void (*callback)(void *arg), void *arg)

@@ -60,6 +60,7 @@ struct http_progress {
     bool wants_room;    /* something was not taken */
     bool in_handler;
     bool finished;  /* http_response_finish() was called, with `returned` */
+    bool soon;      /* http_response_soon() was called */
     bool concluded; /* the handler has nothing more to do with it */
 };
 
@@ -96,7 +97,7 @@ void http_exchange_clean(struct http_exchange *exchange);
 static inline void http_exchange_reset(struct http_exchange *exchange)
 {
     if (exchange->arena.first || exchange->collected.capacity || exchange->block ||
-        exchange->response.file.left)
+        exchange->response.rest.left)
         http_exchange_clean(exchange);
 }
 
@@ -133,7 +134,7 @@ bool http_exchange_reads(const struct http_exchange *exchange);
 /* Whether nothing is left to be done but sending `response.out`. */
 static inline bool http_exchange_is_over(const struct http_exchange *exchange)
 {
-    return exchange->now.concluded && !exchange->response.file.left &&
+    return exchange->now.concluded && !exchange->response.rest.left &&
            (exchange->now.abandoned || http_body_ended(&exchange->body));
 }
 

@@ -20,6 +20,8 @@ bool http_names_equal(struct http_text text, const char *name, size_t length)
 {
     if (text.length != length)
         return false;
+    if (memcmp(text.bytes, name, length) == 0) /* most write a name as everyone does */
+        return true;
     for (size_t i = 0; i < length; i++) {
         if (to_lower((unsigned char)text.bytes[i]) != to_lower((unsigned char)name[i]))
             return false;

@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <unistd.h>
 
 enum {
     READY_MAX =
@@ -78,6 +77,17 @@ int http_response_header(struct http_response *response, const char *name, const
     if (response->status)
         return -EALREADY;
     return http_response_put_field(response, name, value);
+}
+
+int http_response_lines(struct http_response *response, struct http_text lines)
+{
+    if (response->status)
+        return -EALREADY;
+    if (!buffer_reserve(response->fields, lines.length))
+        return -ENOMEM;
+    if (lines.length)
+        buffer_put(response->fields, lines.bytes, lines.length);
+    return 0;
 }
 
 /* --- the answer --- */
@@ -250,29 +260,4 @@ bool http_respond_short(struct http_response *response, int status)
     int length = snprintf(text, sizeof(text), "%d %s\n", status, http_status_reason(status));
     return http_respond(response, status, "text/plain; charset=utf-8", text, (size_t)length) ==
            status;
-}
-
-/* --- files --- */
-
-void http_response_drop_file(struct http_response *response)
-{
-    if (!response->file.left)
-        return;
-    close(response->file.fd);
-    response->file.left = 0;
-}
-
-int http_respond_file(struct http_response *response, int status, const char *content_type, int fd,
-                      int64_t offset, uint64_t length)
-{
-    int error = offset < 0 || length > (uint64_t)(INT64_MAX - offset) ? -EINVAL : 0;
-    if (!error)
-        error = begin_answer(response, status, content_type, length, 0);
-    if (error || !length || response->head_only || http_status_has_no_body(status)) {
-        close(fd);
-        return error ? error : status;
-    }
-    response->file = (struct http_file){.fd = fd, .offset = offset, .left = length};
-    response->body_bytes = length;
-    return status;
 }

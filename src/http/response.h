@@ -22,11 +22,14 @@ struct http_ready {
     struct buffer bytes;
 };
 
-/* What is left to be sent of a file, after the head. */
-struct http_file {
-    int fd; /* owned while `left` is not 0 */
-    int64_t offset;
-    uint64_t left;
+/* What is left to be sent of a body that is not copied, after the head. */
+struct http_rest {
+    struct http_source source;
+    const struct http_piece *piece; /* the next; others follow it */
+    struct http_piece only;         /* when there is but one */
+    uint64_t done;                  /* bytes of the piece that are sent */
+    uint64_t left;                  /* of all; 0: there is nothing, and no source */
+    bool waits;                     /* until http_response_ready() */
 };
 
 struct http_response {
@@ -46,7 +49,7 @@ struct http_response {
     bool torn;       /* it cannot be completed: the connection has to end */
     uint64_t left;   /* of the announced length, while streaming */
     uint64_t body_bytes;
-    struct http_file file;
+    struct http_rest rest;
 };
 
 /* Begins an answer; the members down to `date`, and from `head_only` to `deferred`, are the
@@ -58,7 +61,7 @@ static inline void http_response_begin(struct http_response *response)
     response->streaming = false;
     response->torn = false;
     response->body_bytes = 0;
-    response->file.left = 0;
+    response->rest.left = 0;
 }
 
 /* Whether nothing is left for the handler to do. */
@@ -67,8 +70,11 @@ static inline bool http_response_is_complete(const struct http_response *respons
     return response->status && !response->streaming;
 }
 
-/* Gives back the file, if any is left. */
-void http_response_drop_file(struct http_response *response);
+/* Counts `sent` bytes of the body that is not copied; releases its source after the last. */
+void http_rest_advance(struct http_rest *rest, uint64_t sent);
+
+/* Gives up what is left of it. */
+void http_rest_drop(struct http_rest *rest);
 
 /* Called before a deferred answer is begun: the date may be old. In exchange.c. */
 void http_response_prepare(struct http_response *response);

@@ -199,7 +199,8 @@ static uint32_t find_interest(const struct connection *connection)
     if (http_exchange_reads(exchange) && connection->in_length < READ_MAX)
         return interest | EPOLLIN;
     /* Whoever waits for a handler without reading has to ask whether the client is still there. */
-    return interest | (http_response_is_complete(&exchange->response) ? 0 : EPOLLRDHUP);
+    bool asks = !exchange->now.soon && !http_response_is_complete(&exchange->response);
+    return interest | (asks ? EPOLLRDHUP : 0);
 }
 
 static void watch(struct connection *connection, uint32_t events)
@@ -284,6 +285,7 @@ static void on_event(struct reactor *reactor, int fd, uint32_t events, void *arg
     (void)reactor, (void)fd;
     struct connection *connection = arg;
     uint32_t wanted = events & connection->watched;
+    connection->worker->slice = SLICE;
     if (connection->state == LINGERING)
         on_lingering(connection);
     else if (!(wanted & (EPOLLIN | EPOLLOUT)))

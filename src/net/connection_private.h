@@ -96,8 +96,9 @@ static inline void connection_count(struct connection *connection, enum waiting 
 /* Whether something waits for the client to read. */
 static inline bool connection_has_output(const struct connection *connection)
 {
+    const struct http_exchange *exchange = connection->exchange;
     return connection->out_at < connection->out.length ||
-           (connection->exchange && connection->exchange->response.file.left);
+           (exchange && exchange->response.rest.left && !exchange->response.rest.waits);
 }
 
 /* Sends what the worker has collected and what was kept; keeps what the socket does not take. */

@@ -90,7 +90,7 @@ static void log_exchange(const struct connection *connection, const struct http_
         .user_agent = http_request_header(request, "User-Agent"),
         .version_minor = request->version_minor,
         .status = status,
-        .body_bytes = exchange->response.body_bytes,
+        .body_bytes = exchange->response.body_bytes - exchange->response.rest.left,
         .duration_ns = now_of(connection) - exchange->began_ns,
         .time_ms = wall_ms(),
     };
@@ -266,7 +266,7 @@ static size_t carry_on(struct connection *connection, const char *bytes, size_t 
         break_off(connection, exchange);
         return done;
     }
-    if (exchange->response.file.left || exchange->response.deferred)
+    if (exchange->response.rest.left || exchange->response.deferred)
         connection_flush(connection);
     if (connection->state == OPEN && http_exchange_is_over(exchange)) {
         connection->linger = true;
@@ -366,7 +366,8 @@ static size_t converse(struct connection *connection, const char *bytes, size_t 
     do {
         at += answer_all(connection, bytes + at, length - at, full);
         /* The client may take what stopped it only now: no event will tell. */
-        stopped = !connection->exchange && connection_has_output(connection);
+        const struct http_exchange *exchange = connection->exchange;
+        stopped = connection_has_output(connection) && (!exchange || exchange->response.rest.left);
         connection_flush(connection);
     } while (stopped && connection->state == OPEN && !connection_has_output(connection));
     return at;

@@ -148,6 +148,7 @@ void connection_on_timer(struct reactor *reactor, void *arg)
     bool woken = connection->woken;
     bool due = connection->due_ns <= reactor_now(reactor);
     connection->woken = false;
+    connection->worker->slice = SLICE;
     if (due)
         on_due(connection);
     if (woken && connection->state == OPEN)

@@ -20,6 +20,7 @@ enum {
     CACHE_LINE = 64,
     READ_MAX = 32768,     /* bytes read at once; more than a head may have */
     SEND_BATCH = 65536,   /* answers that are collected before they are sent */
+    SLICE = 1 << 20,      /* bytes of what is not copied that a connection sends in one event */
     DRAIN_GRACE_MS = 500, /* how long a drain waits for what clients have already begun to send */
 };
 
@@ -58,6 +59,7 @@ struct worker {
     unsigned spare_count;
     char *in;                /* READ_MAX bytes for whichever connection is read */
     struct buffer out;       /* the answers of the connection being served; empty between events */
+    size_t slice;            /* what is left of SLICE for the connection being served */
     struct buffer no_fields; /* of answers that no handler makes */
     struct http_exchange *exchanges; /* spare ones; the first is the next request's */
     unsigned exchange_count;

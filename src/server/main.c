@@ -1,4 +1,5 @@
 #include "base/log.h"
+#include "handlers/compress.h"
 #include "handlers/page.h"
 #include "http/parser.h"
 #include "server/options.h"
@@ -39,25 +40,49 @@ static void print_version(void)
     printf("compiler: %s\n", COREACTOR_COMPILER);
     printf("build: %s%s%s\n", COREACTOR_BUILD_TYPE, COREACTOR_SANITIZERS[0] ? ", sanitizers " : "",
            COREACTOR_SANITIZERS);
-    printf("features: openmp %d, glib %d.%d.%d, byte scanner %s\n", _OPENMP, GLIB_MAJOR_VERSION,
-           GLIB_MINOR_VERSION, GLIB_MICRO_VERSION, http_parser_scanner());
+    printf("features: openmp %d, glib %d.%d.%d, byte scanner %s, %s\n", _OPENMP, GLIB_MAJOR_VERSION,
+           GLIB_MINOR_VERSION, GLIB_MICRO_VERSION, http_parser_scanner(), compress_versions());
 }
 
-static int serve(const struct options *options)
+/* Runs a server of `files`, or of the built-in page without any. */
+static int run(const struct options *options, struct files *files)
 {
     struct server_options server_options = options->server;
     server_options.handle_signals = true;
+    if (files) {
+        server_options.reactor_start = files_start;
+        server_options.reactor_stop = files_stop;
+        server_options.reactor_arg = files;
+        server_options.handler_descriptors = FILES_DESCRIPTORS;
+    }
     struct server *server = server_new(&server_options);
     if (!server) {
         g_critical("out of memory");
         return EXIT_FAILURE;
     }
-    server_route(server, "GET", "/*", page_handler, NULL);
+    server_route(server, "GET", "/*", files ? files_handler : page_handler, NULL);
     int error = server_run(server);
     if (error)
         g_critical("%s", server_error(server));
     server_free(server);
     return error ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+static int serve(const struct options *options)
+{
+    struct files *files = NULL;
+    char *message;
+    if (options->root) {
+        files = files_new(&options->files, &message);
+        if (!files) {
+            g_critical("%s", message);
+            g_free(message);
+            return EXIT_FAILURE;
+        }
+    }
+    int status = run(options, files);
+    files_free(files);
+    return status;
 }
 
 int main(int argc, char **argv)

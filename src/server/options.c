@@ -206,8 +206,29 @@ static bool read_words(struct options *options, int argc, char **argv, char *tex
 /* Options that mean nothing without another one. */
 static bool check_together(const struct options *options, char **message)
 {
+    const struct {
+        const char *name;
+        bool is_given;
+    } for_files[] = {
+        {"listing", options->listing},
+        {"dotfiles", options->dotfiles},
+        {"follow-symlinks", options->follow_symlinks},
+        {"cache-control", options->cache_control},
+        {"header", options->headers},
+        {"not-found", options->not_found},
+        {"fallback", options->fallback},
+        {"no-compression", options->no_compression},
+        {"cache-file", options->files.memory_max},
+        {"cache-size", options->files.cache_max},
+    };
     if (options->access_log_format && !options->access_log)
         *message = g_strdup("--access-log-format needs --access-log");
+    else if (options->root && !*options->root) /* a script's variable is not set */
+        *message = g_strdup("--root takes a directory, not ''");
+    for (size_t i = 0; i < G_N_ELEMENTS(for_files) && !options->root && !*message; i++) {
+        if (for_files[i].is_given)
+            *message = g_strdup_printf("--%s needs --root", for_files[i].name);
+    }
     return !*message;
 }
 
@@ -230,6 +251,15 @@ bool options_parse(struct options *options, int argc, char **argv, char **messag
     options->server.listen = (const char *const *)options->listen;
     options->server.access_log = options->access_log;
     options->server.access_log_json = options->access_log_format == OPTIONS_JSON;
+    options->files.listing = options->listing;
+    options->files.dotfiles = options->dotfiles;
+    options->files.follow_symlinks = options->follow_symlinks;
+    options->files.no_compression = options->no_compression;
+    options->files.cache_control = (const char *const *)options->cache_control;
+    options->files.headers = (const char *const *)options->headers;
+    options->files.not_found = options->not_found;
+    options->files.fallback = options->fallback;
+    options->files.root = options->root;
     options->server.announce = !options->quiet;
     return ok;
 }
@@ -238,6 +268,11 @@ void options_free(struct options *options)
 {
     g_strfreev(options->listen);
     g_free(options->access_log);
+    g_free(options->root);
+    g_strfreev(options->cache_control);
+    g_strfreev(options->headers);
+    g_free(options->not_found);
+    g_free(options->fallback);
 }
 
 /* --- explaining --- */

@@ -7,6 +7,8 @@
 
 #include <coreactor/server.h>
 
+#include "handlers/files.h"
+
 #include <stdio.h>
 
 /* The words of --access-log-format, as they are numbered in struct options. */
@@ -14,10 +16,20 @@ enum { OPTIONS_COMBINED = 1, OPTIONS_JSON = 2 };
 
 struct options {
     struct server_options server;
-    char **listen;         /* NULL-terminated, owned; NULL: the default */
-    char *access_log;      /* owned; NULL: none */
-    int access_log_format; /* 0: not given */
-    int quiet;             /* flags are as wide as GOption's */
+    char **listen;              /* NULL-terminated, owned; NULL: the default */
+    char *access_log;           /* owned; NULL: none */
+    int access_log_format;      /* 0: not given */
+    struct files_options files; /* its texts are those below */
+    char *root;                 /* owned; NULL: the built-in page */
+    int listing;                /* flags are as wide as GOption's */
+    int dotfiles;
+    int follow_symlinks;
+    int no_compression;
+    char **cache_control; /* owned, as `listen` is */
+    char **headers;
+    char *not_found; /* owned; NULL: none */
+    char *fallback;
+    int quiet;
     int help;
     int version;
 };

@@ -53,12 +53,12 @@ const char *server_error(const struct server *server)
 
 /* --- options --- */
 
-static unsigned max_connections_default(unsigned threads, unsigned addresses)
+static unsigned max_connections_default(unsigned threads, unsigned addresses, unsigned others)
 {
     struct rlimit limit;
     rlim_t descriptors = getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : 1024;
     /* A reactor has two descriptors beside its listeners. */
-    rlim_t ours = (rlim_t)threads * (2 + addresses) + SPARE_DESCRIPTORS;
+    rlim_t ours = (rlim_t)threads * (2 + addresses + (rlim_t)others) + SPARE_DESCRIPTORS;
     if (descriptors > INT_MAX)
         descriptors = INT_MAX;
     return descriptors > ours ? (unsigned)(descriptors - ours) : 1;
@@ -105,9 +105,10 @@ static void resolve_limits(struct server *server, const struct server_options *o
                                                : http_limits_default.target_bytes,
         .body_bytes = body_bytes(options->max_body_bytes),
     };
-    service->max_connections =
-        options->max_connections ? options->max_connections
-                                 : max_connections_default(server->threads, server->address_count);
+    service->max_connections = options->max_connections
+                                   ? options->max_connections
+                                   : max_connections_default(server->threads, server->address_count,
+                                                             options->handler_descriptors);
     server->max_connections_per_client = options->max_connections_per_client;
     service->max_requests = options->max_requests;
     service->drain_timeout_ms = milliseconds_or(options->drain_timeout_s, DEFAULT_DRAIN_TIMEOUT_S);

@@ -124,9 +124,11 @@ class Client:
             if length is not None:
                 raise AssertionError(f"{response.status} with Content-Length")
             return response
+        if response.status == 304 and length is None:  # RFC 9110 section 15.4.5
+            return response
         if length is None or not re.fullmatch("0|[1-9][0-9]*", length):
             raise AssertionError(f"Content-Length is {length!r}")
-        body_length = 0 if head else int(length)
+        body_length = 0 if head or response.status == 304 else int(length)
         while len(self.unread) < body_length:
             self.more()
         response.body, self.unread = self.unread[:body_length], self.unread[body_length:]

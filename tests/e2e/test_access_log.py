@@ -188,6 +188,23 @@ class Lines(LogTest):
         entry, = self.objects()
         self.assertEqual((entry["method"], entry["target"], entry["status"]), ("POST", "/cut", 405))
 
+    def test_a_file_of_which_not_all_is_taken(self):
+        """The bytes are those that were sent, not those that there would have been."""
+        size = 1 << 30
+        with tempfile.TemporaryDirectory() as root:
+            with open(root + "/large.bin", "wb") as file:
+                file.truncate(size)
+            server = self.log_server("-j", "1", "--root", root, *JSON)
+            client = self.connect(server, receive_buffer=4096)
+            client.send(request("GET", "/large.bin"))
+            self.assertEqual(client.read_head()["content-length"], str(size))
+            client.reset()
+            wait_until(lambda: self.lines(), "it is logged")
+            server.stop()
+        entry, = self.objects()
+        self.assertEqual((entry["target"], entry["status"]), ("/large.bin", 200))
+        self.assertLess(entry["bytes"], size // 4)
+
     def test_no_request_no_line(self):
         server = self.log_server("-j", "1", "--idle-timeout", "1")
         for data in (b"", b"GET"):

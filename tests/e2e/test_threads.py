@@ -214,7 +214,8 @@ class About(ThreadsTest):
                 r"\Acoreactor \d+\.\d+\.\d+\n"
                 r"compiler: (GNU|Clang|AppleClang) [\d.]+\n"
                 r"build: \w+(, sanitizers [\w,]+)?\n"
-                r"features: openmp \d+, glib 2\.\d+\.\d+, byte scanner [\w.]+\n\Z"))
+                r"features: openmp \d+, glib 2\.\d+\.\d+, byte scanner [\w.]+"
+                r", (no )?brotli[^,]*, (no )?zlib[^,]*, (no )?zstd[^,]*\n\Z"))
         self.assertEqual(f", sanitizers {SANITIZE}\n" in self.text("-V"), bool(SANITIZE))
 
     def test_help(self):

@@ -1,7 +1,7 @@
 # Tests of src/http, src/net, src/handlers and src/server/options.c.
 
 foreach(name IN ITEMS scan parser framing limits request uri corpus trailers body body_limits
-        body_corpus)
+        body_corpus accept conditions ranges date_parse)
     unit_test(http_${name})
     target_sources(unit_http_${name} PRIVATE unit/http_support.c)
 endforeach()
@@ -21,6 +21,10 @@ unit_test(http_target)
 target_sources(unit_http_target PRIVATE fuzz/fuzz_target.c)
 target_compile_definitions(unit_http_target PRIVATE
                            CORPUS="${CMAKE_CURRENT_SOURCE_DIR}/fuzz/corpus/target")
+unit_test(http_files_corpus)
+target_sources(unit_http_files_corpus PRIVATE fuzz/fuzz_files.c)
+target_compile_definitions(unit_http_files_corpus PRIVATE
+                           CORPUS="${CMAKE_CURRENT_SOURCE_DIR}/fuzz/corpus/files")
 foreach(name IN ITEMS body body_limits body_corpus)
     target_sources(unit_http_${name} PRIVATE unit/body_support.c)
 endforeach()
@@ -32,6 +36,8 @@ target_compile_definitions(unit_http_body_corpus PRIVATE
 unit_test(http_conformance)
 unit_test(http_response WRAP realloc)
 target_sources(unit_http_response PRIVATE unit/exchange_support.c unit/memory_support.c)
+unit_test(http_lines WRAP realloc)
+target_sources(unit_http_lines PRIVATE unit/exchange_support.c unit/memory_support.c)
 unit_test(http_constant WRAP realloc)
 target_sources(unit_http_constant PRIVATE unit/memory_support.c)
 unit_test(http_date WRAP clock_gettime)
@@ -42,8 +48,15 @@ target_sources(unit_http_decode PRIVATE unit/exchange_support.c)
 foreach(name IN ITEMS connection life drain listener later cancel deadline room backlog places body
         body_ends stream echo file breaks)
     unit_test(net_${name}
-              WRAP recv send accept4 epoll_ctl malloc calloc realloc free clock_gettime)
+              WRAP recv send sendmsg accept4 epoll_ctl malloc calloc realloc free clock_gettime)
     target_sources(unit_net_${name} PRIVATE unit/net_support.c unit/exchange_support.c)
+endforeach()
+# The same with answers from sources.
+foreach(name IN ITEMS source source_ends slices)
+    unit_test(net_${name} WRAP recv send sendmsg sendfile accept4 epoll_ctl malloc calloc realloc free
+              clock_gettime)
+    target_sources(unit_net_${name} PRIVATE unit/net_support.c unit/exchange_support.c
+                   unit/source_support.c)
 endforeach()
 foreach(name IN ITEMS later cancel)
     target_sources(unit_net_${name} PRIVATE unit/later_support.c)
@@ -63,12 +76,15 @@ unit_test(net_access_log WRAP write)
 unit_test(net_access_output WRAP write)
 unit_test(net_clients WRAP calloc getrandom)
 
-foreach(name IN ITEMS options options_manual)
+foreach(name IN ITEMS options options_files options_manual)
     unit_test(${name})
     target_sources(unit_${name} PRIVATE ../src/server/options.c ../src/server/options_manual.c
                    ../src/server/options_table.c)
 endforeach()
+foreach(name IN ITEMS options options_files)
+    target_sources(unit_${name} PRIVATE unit/options_support.c)
+endforeach()
 
-foreach(name IN ITEMS http_corpus http_body_corpus http_target net_corpus)
+foreach(name IN ITEMS http_corpus http_body_corpus http_target http_files_corpus net_corpus)
     target_sources(unit_${name} PRIVATE unit/corpus_support.c)
 endforeach()

@@ -15,6 +15,8 @@
 struct injection inject_recv;
 struct injection inject_send;
 struct injection inject_accept;
+bool send_pretends;
+size_t send_bytes;
 int memory_fails_in;
 bool memory_stays_short;
 long memory_live;
@@ -25,7 +27,8 @@ bool clock_stands;
 ssize_t wrap_recv(int fd, void *bytes, size_t length, int flags) __asm__("__wrap_recv");
 ssize_t real_recv(int fd, void *bytes, size_t length, int flags) __asm__("__real_recv");
 ssize_t wrap_send(int fd, const void *bytes, size_t length, int flags) __asm__("__wrap_send");
-ssize_t real_send(int fd, const void *bytes, size_t length, int flags) __asm__("__real_send");
+ssize_t wrap_sendmsg(int fd, const struct msghdr *message, int flags) __asm__("__wrap_sendmsg");
+ssize_t real_sendmsg(int fd, const struct msghdr *message, int flags) __asm__("__real_sendmsg");
 int wrap_accept4(int fd, struct sockaddr *from, socklen_t *length,
                  int flags) __asm__("__wrap_accept4");
 int real_accept4(int fd, struct sockaddr *from, socklen_t *length,
@@ -67,6 +70,8 @@ void inject_nothing(void)
 {
     inject_recv = inject_send = inject_accept = (struct injection){0};
     memory_fails_in = 0;
+    send_pretends = false;
+    send_bytes = 0;
     memory_stays_short = false;
     clock_stands = false;
 }
@@ -112,13 +117,32 @@ ssize_t wrap_recv(int fd, void *bytes, size_t length, int flags)
 
 ssize_t wrap_send(int fd, const void *bytes, size_t length, int flags)
 {
+    struct iovec part = {(void *)bytes, length};
+    return wrap_sendmsg(fd, &(struct msghdr){.msg_iov = &part, .msg_iovlen = 1}, flags);
+}
+
+/* A step counts the bytes of all parts together. */
+ssize_t wrap_sendmsg(int fd, const struct msghdr *message, int flags)
+{
+    struct iovec parts[2];
+    struct msghdr cut = *message;
     int step = next_step(&inject_send);
     watches[fd].report |= step != 0;
     if (step < 0) {
         errno = -step;
         return -1;
     }
-    return real_send(fd, bytes, step ? MIN(length, (size_t)step) : length, flags);
+    size_t most = step ? (size_t)step : SIZE_MAX;
+    size_t length = 0;
+    g_assert_cmpuint(message->msg_iovlen, <=, G_N_ELEMENTS(parts));
+    for (size_t i = 0; i < message->msg_iovlen; i++) {
+        parts[i] = message->msg_iov[i];
+        parts[i].iov_len = MIN(parts[i].iov_len, most - length);
+        length += parts[i].iov_len;
+    }
+    cut.msg_iov = parts;
+    send_bytes += send_pretends ? length : 0;
+    return send_pretends ? (ssize_t)length : real_sendmsg(fd, &cut, flags);
 }
 
 int wrap_accept4(int fd, struct sockaddr *from, socklen_t *length, int flags)
@@ -131,8 +155,13 @@ int wrap_accept4(int fd, struct sockaddr *from, socklen_t *length, int flags)
     return real_accept4(fd, from, length, flags);
 }
 
+/* Threads beside the test's have their memory. */
+static _Thread_local bool memory_counts;
+
 static bool memory_fails(size_t length)
 {
+    if (!memory_counts)
+        return false;
     memory_largest = MAX(memory_largest, length);
     if (memory_fails_in == 0 || --memory_fails_in > 0)
         return false;
@@ -144,27 +173,31 @@ static bool memory_fails(size_t length)
 void *wrap_malloc(size_t length)
 {
     void *bytes = memory_fails(length) ? NULL : real_malloc(length);
-    memory_live += bytes != NULL;
+    if (memory_counts)
+        memory_live += bytes != NULL;
     return bytes;
 }
 
 void *wrap_calloc(size_t count, size_t length)
 {
     void *bytes = memory_fails(count * length) ? NULL : real_calloc(count, length);
-    memory_live += bytes != NULL;
+    if (memory_counts)
+        memory_live += bytes != NULL;
     return bytes;
 }
 
 void *wrap_realloc(void *bytes, size_t length)
 {
     void *moved = memory_fails(length) ? NULL : real_realloc(bytes, length);
-    memory_live += moved && !bytes;
+    if (memory_counts)
+        memory_live += moved && !bytes;
     return moved;
 }
 
 void wrap_free(void *bytes)
 {
-    memory_live -= bytes != NULL;
+    if (memory_counts)
+        memory_live -= bytes != NULL;
     real_free(bytes);
 }
 
@@ -223,6 +256,7 @@ void net_route(struct net *net, const char *pattern, http_handler handler, void 
 void net_open(struct net *net)
 {
     inject_nothing();
+    memory_counts = true;
     signal(SIGPIPE, SIG_IGN); /* of clients' write(2) */
     *net = (struct net){.router = router_new(), .reactor = reactor_new()};
     g_assert_nonnull(net->router);

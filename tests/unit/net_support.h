@@ -35,6 +35,10 @@ void inject_once(struct injection *injection, const int *steps, size_t count);
 void inject_always(struct injection *injection, const int *steps, size_t count);
 void inject_nothing(void);
 
+/* Sockets take all that they are given, which is counted and goes nowhere. */
+extern bool send_pretends;
+extern size_t send_bytes;
+
 /* The n-th allocation from now fails, and with `memory_stays_short` all that follow; 0: none. */
 extern int memory_fails_in;
 extern bool memory_stays_short;

@@ -1,46 +1,14 @@
 /* The command line: every option in every spelling, its range, what is said about mistakes. */
-#include "server/options.h"
+#include "options_support.h"
 
 #include <glib.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { ARGUMENTS_MAX = 16 };
-
-/* Parses a command line that is split at spaces. */
-static bool parse_line(struct options *options, const char *line, char **message)
-{
-    g_auto(GStrv) words = g_strsplit(line, " ", ARGUMENTS_MAX);
-    return options_parse(options, (int)g_strv_length(words), words, message);
-}
-
-static void accept(struct options *options, const char *line)
-{
-    char *message;
-    g_test_message("%s", line);
-    bool ok = parse_line(options, line, &message);
-    g_assert_cmpstr(message, ==, NULL);
-    g_assert_true(ok);
-}
-
-/* Refused, in one line that contains `expected`. */
-static void refuse(const char *line, const char *expected)
-{
-    struct options options;
-    char *message;
-    g_test_message("%s", line);
-    g_assert_false(parse_line(&options, line, &message));
-    g_assert_nonnull(message);
-    g_assert_nonnull(strstr(message, expected));
-    g_assert_null(strchr(message, '\n'));
-    g_free(message);
-    options_free(&options);
-}
-
 static void test_defaults(void)
 {
     struct options options;
-    accept(&options, "coreactor");
+    accept_line(&options, "coreactor");
     g_assert_cmpuint(options.server.size, ==, sizeof(struct server_options));
     g_assert_null(options.server.listen);
     g_assert_cmpuint(options.server.threads, ==, 0);
@@ -74,7 +42,7 @@ static void test_listen(void)
                                         "c --listen=0.0.0.0:1 -q -l [::1]:2"};
     for (size_t i = 0; i < G_N_ELEMENTS(lines); i++) {
         struct options options;
-        accept(&options, lines[i]);
+        accept_line(&options, lines[i]);
         g_assert_cmpstr(options.server.listen[0], ==, "0.0.0.0:1");
         g_assert_cmpstr(options.server.listen[1], ==, "[::1]:2");
         g_assert_null(options.server.listen[2]);
@@ -137,7 +105,7 @@ static void accept_number(const struct number *number, const char *value, unsign
         g_autofree char *line = spell(number, way, value);
         struct options options;
         unsigned stored;
-        accept(&options, line);
+        accept_line(&options, line);
         memcpy(&stored, (const char *)&options + number->at, sizeof(stored));
         g_assert_cmpuint(stored, ==, expected);
         options_free(&options);
@@ -186,14 +154,14 @@ static void test_bad_numbers(void)
                 if (way == 3 && !*bad[j])
                     continue; /* is an option without a value */
                 g_autofree char *line = spell(number, way, bad[j]);
-                refuse(line, name);
-                refuse(line, range);
+                refuse_line(line, name);
+                refuse_line(line, range);
             }
             g_autofree char *too_large = spell(number, way, over);
             g_autofree char *zero = spell(number, way, "0");
-            refuse(too_large, name);
+            refuse_line(too_large, name);
             if (number->least > 0)
-                refuse(zero, name);
+                refuse_line(zero, name);
         }
     }
 }
@@ -217,8 +185,9 @@ static void test_blank_numbers(void)
 static void test_limits_off(void)
 {
     struct options options;
-    accept(&options, "c --drain-timeout 0 --header-timeout 0 --idle-timeout=0 --min-body-rate 0 "
-                     "--min-write-rate=0 --max-body 0");
+    accept_line(&options,
+                "c --drain-timeout 0 --header-timeout 0 --idle-timeout=0 --min-body-rate 0 "
+                "--min-write-rate=0 --max-body 0");
     g_assert_cmpint(options.server.drain_timeout_s, ==, -1);
     g_assert_cmpint(options.server.header_timeout_s, ==, -1);
     g_assert_cmpint(options.server.idle_timeout_s, ==, -1);
@@ -226,7 +195,7 @@ static void test_limits_off(void)
     g_assert_cmpint(options.server.min_write_rate, ==, -1);
     g_assert_cmpint(options.server.max_body_bytes, ==, -1);
     options_free(&options);
-    accept(&options, "c --max-requests 0 --max-connections-per-client 0");
+    accept_line(&options, "c --max-requests 0 --max-connections-per-client 0");
     g_assert_cmpuint(options.server.max_requests, ==, 0);
     g_assert_cmpuint(options.server.max_connections_per_client, ==, 0);
     options_free(&options);
@@ -268,21 +237,21 @@ static void test_sizes(void)
     for (size_t i = 0; i < G_N_ELEMENTS(good); i++) {
         g_autofree char *line = g_strdup_printf("c --max-body %s", good[i].text);
         struct options options;
-        accept(&options, line);
+        accept_line(&options, line);
         g_assert_cmpint(options.server.max_body_bytes, ==, good[i].bytes);
         options_free(&options);
     }
     for (size_t i = 0; i < G_N_ELEMENTS(bad); i++) {
         g_autofree char *line = g_strdup_printf("c --max-body=%s", bad[i]);
-        refuse(line, "--max-body");
+        refuse_line(line, "--max-body");
     }
-    refuse("c --max-body=x", "from 0 to 9223372036854775807, or one that ends with K, M or G");
+    refuse_line("c --max-body=x", "from 0 to 9223372036854775807, or one that ends with K, M or G");
 }
 
 static void test_last_one_counts(void)
 {
     struct options options;
-    accept(&options, "c -j2 --threads=3 -j 4 --backlog 5 --backlog 6");
+    accept_line(&options, "c -j2 --threads=3 -j 4 --backlog 5 --backlog 6");
     g_assert_cmpuint(options.server.threads, ==, 4);
     g_assert_cmpuint(options.server.backlog, ==, 6);
     options_free(&options);
@@ -293,19 +262,19 @@ static void test_last_one_counts(void)
 static void test_flags(void)
 {
     struct options options;
-    accept(&options, "c -q");
+    accept_line(&options, "c -q");
     g_assert_true(options.quiet && !options.server.announce);
-    accept(&options, "c --quiet");
+    accept_line(&options, "c --quiet");
     g_assert_true(options.quiet && !options.server.announce);
-    accept(&options, "c -h");
+    accept_line(&options, "c -h");
     g_assert_true(options.help && !options.version && !options.quiet);
-    accept(&options, "c --help");
+    accept_line(&options, "c --help");
     g_assert_true(options.help);
-    accept(&options, "c -V");
+    accept_line(&options, "c -V");
     g_assert_true(options.version && !options.help);
-    accept(&options, "c --version");
+    accept_line(&options, "c --version");
     g_assert_true(options.version);
-    accept(&options, "c -qhV");
+    accept_line(&options, "c -qhV");
     g_assert_true(options.quiet && options.help && options.version);
     options_free(&options);
 }
@@ -314,29 +283,29 @@ static void test_flags(void)
 static void test_letters_together(void)
 {
     struct options options;
-    accept(&options, "c -qj2");
+    accept_line(&options, "c -qj2");
     g_assert_true(options.quiet && options.server.threads == 2);
     options_free(&options);
-    accept(&options, "c -qj 3 -Vd4");
+    accept_line(&options, "c -qj 3 -Vd4");
     g_assert_true(options.quiet && options.version);
     g_assert_true(options.server.threads == 3 && options.server.duration_s == 4);
     options_free(&options);
-    accept(&options, "c -ql127.0.0.1:0 -hl [::1]:0");
+    accept_line(&options, "c -ql127.0.0.1:0 -hl [::1]:0");
     g_assert_true(options.quiet && options.help);
     g_assert_cmpstr(options.server.listen[0], ==, "127.0.0.1:0");
     g_assert_cmpstr(options.server.listen[1], ==, "[::1]:0");
     options_free(&options);
-    refuse("c -qjx", "--threads");
-    refuse("c -qj", "-j");
-    refuse("c -qx2", "x");
-    refuse("c -q2", "2");
+    refuse_line("c -qjx", "--threads");
+    refuse_line("c -qj", "-j");
+    refuse_line("c -qx2", "x");
+    refuse_line("c -q2", "2");
 }
 
 static void test_everything_at_once(void)
 {
     struct options options;
-    accept(&options, "c -q -j2 -d 3 -l 127.0.0.1:0 --drain-timeout=4 --backlog 5 "
-                     "--max-connections=6");
+    accept_line(&options, "c -q -j2 -d 3 -l 127.0.0.1:0 --drain-timeout=4 --backlog 5 "
+                          "--max-connections=6");
     g_assert_true(options.quiet);
     g_assert_cmpuint(options.server.threads, ==, 2);
     g_assert_cmpuint(options.server.duration_s, ==, 3);
@@ -352,23 +321,23 @@ static void test_everything_at_once(void)
 static void test_access_log(void)
 {
     struct options options;
-    accept(&options, "c --access-log /a/b.log");
+    accept_line(&options, "c --access-log /a/b.log");
     g_assert_cmpstr(options.server.access_log, ==, "/a/b.log");
     g_assert_false(options.server.access_log_json);
     options_free(&options);
-    accept(&options, "c --access-log=a --access-log - --access-log-format json");
+    accept_line(&options, "c --access-log=a --access-log - --access-log-format json");
     g_assert_cmpstr(options.server.access_log, ==, "-");
     g_assert_true(options.server.access_log_json);
     options_free(&options);
-    accept(&options, "c --access-log-format=json --access-log-format=combined --access-log=a");
+    accept_line(&options, "c --access-log-format=json --access-log-format=combined --access-log=a");
     g_assert_false(options.server.access_log_json);
     options_free(&options);
-    refuse("c --access-log", "--access-log");
-    refuse("c --access-log=a --access-log-format", "--access-log-format");
-    refuse("c --access-log=a --access-log-format=", "combined or json, not ''");
-    refuse("c --access-log=a --access-log-format=JSON", "combined or json, not 'JSON'");
-    refuse("c --access-log-format=json", "--access-log-format needs --access-log");
-    refuse("c --access-log-format=combined", "--access-log-format needs --access-log");
+    refuse_line("c --access-log", "--access-log");
+    refuse_line("c --access-log=a --access-log-format", "--access-log-format");
+    refuse_line("c --access-log=a --access-log-format=", "combined or json, not ''");
+    refuse_line("c --access-log=a --access-log-format=JSON", "combined or json, not 'JSON'");
+    refuse_line("c --access-log-format=json", "--access-log-format needs --access-log");
+    refuse_line("c --access-log-format=combined", "--access-log-format needs --access-log");
 }
 
 /* The name of a file may have any bytes. */
@@ -386,26 +355,26 @@ static void test_bytes_of_a_name(void)
 
 static void test_mistakes(void)
 {
-    refuse("c --no-such-option", "--no-such-option");
-    refuse("c -x", "-x");
-    refuse("c --thread 2", "--thread");
-    refuse("c --threads2", "--threads2");
-    refuse("c --quiet=1", "--quiet");
-    refuse("c --quiet=no", "--quiet");
-    refuse("c -j 2 --help=", "--help");
-    refuse("c --version=2 -q", "--version");
-    refuse("c -j", "-j");
-    refuse("c --threads", "--threads");
-    refuse("c -l", "-l");
-    refuse("c --listen", "--listen");
-    refuse("c -q -d", "-d");
-    refuse("c stray", "stray");
-    refuse("c -j 2 stray", "stray");
-    refuse("c -- stray", "stray");
-    refuse("c -j 2 3", "3");
-    refuse("c -l 127.0.0.1:0 -j x", "--threads");
-    refuse("c -j2 -j x -l 127.0.0.1:0", "--threads");
-    refuse("c -l 127.0.0.1:0 --no-such-option", "--no-such-option");
+    refuse_line("c --no-such-option", "--no-such-option");
+    refuse_line("c -x", "-x");
+    refuse_line("c --thread 2", "--thread");
+    refuse_line("c --threads2", "--threads2");
+    refuse_line("c --quiet=1", "--quiet");
+    refuse_line("c --quiet=no", "--quiet");
+    refuse_line("c -j 2 --help=", "--help");
+    refuse_line("c --version=2 -q", "--version");
+    refuse_line("c -j", "-j");
+    refuse_line("c --threads", "--threads");
+    refuse_line("c -l", "-l");
+    refuse_line("c --listen", "--listen");
+    refuse_line("c -q -d", "-d");
+    refuse_line("c stray", "stray");
+    refuse_line("c -j 2 stray", "stray");
+    refuse_line("c -- stray", "stray");
+    refuse_line("c -j 2 3", "3");
+    refuse_line("c -l 127.0.0.1:0 -j x", "--threads");
+    refuse_line("c -j2 -j x -l 127.0.0.1:0", "--threads");
+    refuse_line("c -l 127.0.0.1:0 --no-such-option", "--no-such-option");
 }
 
 /* What is quoted from the command line does not break the line that says so. */

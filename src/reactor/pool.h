@@ -1,0 +1,40 @@
+/*
+ * pool.h - work that may block: it runs on a few threads beside the reactors, and what follows from
+ * it on the reactor that asked for it.
+ */
+#ifndef REACTOR_POOL_H
+#define REACTOR_POOL_H
+
+#include "reactor/mailbox.h"
+
+struct pool;
+
+/* A piece of work, embedded in something of its owner's that lives until `done` is called, which
+ * may free it or submit it again. */
+struct pool_job {
+    void (*run)(struct pool_job *job);  /* on a thread of the pool, all signals blocked */
+    void (*done)(struct pool_job *job); /* afterwards, on the reactor's thread */
+    struct reactor *reactor;
+    struct post post; /* the pool's */
+};
+
+/* `threads` threads (GThreadPool), at least 1; they are started here, fewer when the system gives
+ * no more. NULL with errno when there can be none: EAGAIN, ENOMEM. The caller owns it and ends it
+ * with pool_free(). */
+struct pool *pool_new(unsigned threads);
+
+/* Waits for all jobs to have run. No job may be submitted meanwhile. NULL is allowed. */
+void pool_free(struct pool *pool);
+
+/* Has the job run. Any thread; does not block and cannot fail. Every job that is submitted is done
+ * exactly once: in a turn of the reactor, or when the reactor is destroyed. Jobs are begun in the
+ * order in which they were submitted, as threads get free. */
+void pool_submit(struct pool *pool, struct pool_job *job);
+
+/* Waits until no job for this reactor is queued or running (what is done may still have to be
+ * called). Whoever destroys a reactor that had jobs calls it first, even when all of them are done:
+ * the thread that has delivered the last one may still be waking the reactor. Nobody may submit
+ * jobs for it afterwards. The reactor's thread. */
+void pool_wait(struct pool *pool, const struct reactor *reactor);
+
+#endif
