@@ -1,4 +1,5 @@
--- latency.lua - prints the latencies that wrk measured, without the ones that wrk made up.
+-- latency.lua - prints the latencies that wrk measured, without the ones that wrk made up, and the bytes
+-- that it read, which wrk itself rounds to three digits.
 --
 -- wrk 4.0 and 4.1 "correct for coordinated omission": after a run they add invented samples below
 -- every latency of more than two intervals, where the interval is the mean time between two
@@ -79,6 +80,7 @@ local function interval_of(summary, connections)
 end
 
 function done(summary, latency, _)
+   io.write(string.format("Bytes read: %.0f\n", summary.bytes))
    local connections = connections_asked()
    local data, max = histogram(latency)
    if not connections or not data then return end

@@ -1,4 +1,5 @@
 """The three charts, drawn by gnuplot from the samples, as SVG and PNG."""
+import re
 import subprocess
 
 from lib import figures
@@ -111,10 +112,22 @@ def draw(samples, settings, folder):
     if not figures.select(samples, phase="sweep"):
         return []
     for name, chart in CHARTS.items():
-        script = chart(samples, settings)
-        for ending, terminal in TERMINALS.items():
-            gnuplot(f"set terminal {terminal}\nset output '{name}.{ending}'\n{script}", folder)
+        render(name, chart(samples, settings), folder, TERMINALS)
     return list(CHARTS)
+
+
+def render(name, script, folder, terminals):
+    """One chart, in every form."""
+    for ending, terminal in terminals.items():
+        gnuplot(f"set terminal {terminal}\nset output '{name}.{ending}'\n{script}", folder)
+    remove_frame(folder / f"{name}.svg")
+
+
+def remove_frame(path):
+    """gnuplot draws a black line around an SVG that has a background, and no setting takes it away."""
+    text = path.read_text(encoding="utf-8")
+    path.write_text(re.sub(r'(<rect [^>]*fill="[^"]*") stroke="black" stroke-width="\d+"', r"\1", text, count=1),
+                    encoding="utf-8")
 
 
 def gnuplot(script, folder):

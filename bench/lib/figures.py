@@ -65,14 +65,19 @@ def middle(samples, name, **wanted):
 
 
 def ratios(samples, name, team, **wanted):
-    """coreactor / limit, round by round: both ran within seconds of each other. A round in which
-    one of them has no figure gives no ratio."""
+    """coreactor / limit, round by round."""
+    return ratios_between(samples, name, f"coreactor-{team}", f"limit-{team}", **wanted)
+
+
+def ratios_between(samples, name, above, below, value=value_of, **wanted):
+    """above / below, round by round: both ran within seconds of each other. A round in which
+    one of them has no figure gives no ratio. value() takes the figure out of a sample."""
     pairs = {}
-    for program in ("coreactor", "limit"):
-        for sample in select(samples, server=f"{program}-{team}", **wanted):
-            pairs.setdefault(sample["round"], {})[program] = value_of(sample, name)
-    return [pair["coreactor"] / pair["limit"] for _, pair in sorted(pairs.items())
-            if pair.get("coreactor") is not None and pair.get("limit")]
+    for server in (above, below):
+        for sample in select(samples, server=server, **wanted):
+            pairs.setdefault(sample["round"], {})[server] = value(sample, name)
+    return [pair[above] / pair[below] for _, pair in sorted(pairs.items())
+            if pair.get(above) is not None and pair.get(below)]
 
 
 def ratio(samples, name, team, **wanted):

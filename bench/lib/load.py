@@ -13,13 +13,20 @@ NO_ERRORS = {"connect": 0, "read": 0, "write": 0, "timeout": 0, "status": 0}
 
 
 def command(port, connections, threads, seconds, depth):
-    """wrk's arguments, for a run in the repository's root."""
+    """wrk's arguments for the article's request, for a run in the repository's root."""
+    headers = [header.format(port=port) for header in HEADERS]
+    return command_line(connections, threads, seconds, SCRIPTS[depth], headers) + [
+        f"http://127.0.0.1:{port}/"]
+
+
+def command_line(connections, threads, seconds, script, headers):
+    """wrk's arguments up to the address."""
     duration = f"{seconds // 60}m" if seconds % 60 == 0 else f"{seconds}s"
     arguments = ["wrk", f"-t{wrk_threads(connections, threads)}", f"-c{connections}",
-                 f"-d{duration}", "--latency", "-s", SCRIPTS[depth]]
-    for header in HEADERS:
-        arguments += ["-H", header.format(port=port)]
-    return arguments + [f"http://127.0.0.1:{port}/"]
+                 f"-d{duration}", "--latency", "-s", script]
+    for header in headers:
+        arguments += ["-H", header]
+    return arguments
 
 
 def wrk_threads(connections, threads):
@@ -91,10 +98,17 @@ def parse(text):
     # wrk rounds the time it prints, and its rate far less: the quotient is the time it measured.
     seconds = requests / per_second if per_second > 0 else time_us(total.group(2)) / 1e6
     return {"requests": requests, "requests_per_s": per_second, "seconds": round(seconds, 6),
-            "bytes_read": binary_bytes(total.group(3)), "errors": parse_errors(text),
+            "bytes_read": parse_bytes(text) or binary_bytes(total.group(3)),
+            "errors": parse_errors(text),
             "latency_us": parse_measured_latency(text),
             "wrk_latency_us": parse_printed_latency(text),
             "per_thread_rate": parse_thread_rate(text)}
+
+
+def parse_bytes(text):
+    """The line that bench/latency.lua adds; None without it. wrk's own figure has three digits."""
+    match = re.search(r"^Bytes read: (\d+)$", text, re.M)
+    return int(match.group(1)) if match else None
 
 
 def parse_thread_rate(text):

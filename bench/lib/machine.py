@@ -107,14 +107,23 @@ def facts(host):
     return found
 
 
+def program(name):
+    """Where a program is, or None. Debian keeps servers where only root's PATH looks."""
+    return shutil.which(name, path=os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin")
+
+
 def missing_tools(names):
-    return [name for name in names if shutil.which(name) is None]
+    return [name for name in names if program(name) is None]
+
+
+def install(*flags):
+    subprocess.run([str(ROOT / "scripts/install-deps"), *flags], check=False)
 
 
 def require_tools(*names):
     """Installs what is missing, as the other scripts do."""
     if missing_tools(names):
-        subprocess.run([str(ROOT / "scripts/install-deps"), "--bench"], check=False)
+        install("--bench")
     missing = missing_tools(names)
     if missing:
         raise Failure(f"not installed: {', '.join(missing)} (scripts/install-deps --bench "
@@ -130,8 +139,18 @@ def raise_descriptor_limit(needed):
                       "raise it (ulimit -Hn) or ask for fewer --connections")
 
 
-def build():
-    """Configures and builds the release preset; the compiler's words only when it fails."""
+def build(wanted, *programs):
+    """Builds the release preset, or, when that is not wanted, finds these programs in it."""
+    if not wanted:
+        return require_programs(*programs)
+    print("building the release preset", flush=True)
+    require_tools("cmake")
+    build_release()
+    return require_programs(*programs)
+
+
+def build_release():
+    """Configures and builds; the compiler's words only when it fails."""
     for command in (["cmake", "--preset", "release"],
                     ["cmake", "--build", "--preset", "release", "-j"]):
         done = subprocess.run(command, cwd=ROOT, text=True, stdout=subprocess.PIPE,

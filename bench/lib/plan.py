@@ -2,6 +2,8 @@
 its runs follow one another, one at a time."""
 from dataclasses import dataclass, field
 
+from lib import load
+
 SWEEP_CONNECTIONS = (1, 2, 5, 10, 20, 50, 100, 200, 352, 500, 1000, 2000, 5000, 10000)
 PIPELINE_DEPTH = 16
 ARTICLE_POINTS = (("single", 100), ("multi", 100), ("multi", 352))
@@ -43,6 +45,13 @@ class Run:
         """Of the file with wrk's output."""
         depth = f"-pipeline{self.depth}" if self.depth > 1 else ""
         return f"{self.phase}-{self.server}-c{self.connections}{depth}-r{self.round:02}.txt"
+
+    def command(self, port, wrk_threads):
+        return load.command(port, self.connections, wrk_threads, self.seconds, self.depth)
+
+    def answers(self, said):
+        """What CPU time is divided by, from what wrk said."""
+        return said["requests"]
 
 
 @dataclass

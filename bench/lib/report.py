@@ -60,10 +60,6 @@ LIMITS = """## Limits of this measurement
 """
 
 
-def write(results, charts, folder):
-    (folder / "report.md").write_text(text(results, charts), encoding="utf-8")
-
-
 def text(results, charts):
     samples, settings = results["samples"], results["settings"]
     parts = [f"# coreactor: {GOAL:,} requests in a minute?", lead(results)]
@@ -110,7 +106,7 @@ def depth_line(samples, depth):
 
 
 def bars_text(samples):
-    return (bars_table(samples) + "\n\nThe curve, point by point (requests/s, coreactor / limit):\n\n"
+    return (bars_table(figures.bars(samples)) + "\n\nThe curve, point by point (requests/s, coreactor / limit):\n\n"
             + curve_table(samples))
 
 

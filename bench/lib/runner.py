@@ -21,6 +21,11 @@ def minutes(seconds):
     return f"{whole // 60} min {whole % 60:02} s" if whole >= 60 else f"{whole} s"
 
 
+def announce(groups):
+    runs = plan.runs(groups)
+    print(f"{len(runs)} runs, about {minutes(plan.planned_s(runs))}", flush=True)
+
+
 class Progress:
     """One line that changes on a terminal, a line a run elsewhere."""
 
@@ -57,9 +62,9 @@ class Progress:
 class Runner:
     """Owns the child processes and the results, which are on disk after every group."""
 
-    def __init__(self, settings, results, folder):
-        self.settings, self.results, self.folder = settings, results, folder
-        self.catalogue = servers.catalogue(settings.threads, settings.port)
+    def __init__(self, catalogue, wrk_threads, results, folder):
+        self.catalogue, self.wrk_threads = catalogue, wrk_threads
+        self.results, self.folder = results, folder
         self.running = {}
         self.wrk = None
         (folder / "raw").mkdir(parents=True, exist_ok=True)
@@ -91,8 +96,7 @@ class Runner:
         server.settle()
         server.peak_reset()
         before = snapshot(server)
-        command = load.command(server.port, run.connections, self.settings.wrk_threads,
-                               run.seconds, run.depth)
+        command = run.command(server.port, self.wrk_threads)
         raw = self.folder / "raw" / run.name()
         self._run_wrk(command, raw)
         generator_s = children_cpu_s() - before["children_s"]
@@ -105,9 +109,10 @@ class Runner:
             raise Failure(f"wrk wrote no result: see {raw.name} in {raw.parent.name}/")
         return {"phase": run.phase, "server": run.server, "depth": run.depth,
                 "round": run.round, "connections": run.connections,
-                "opened": load.opened(run.connections, self.settings.wrk_threads),
+                "opened": load.opened(run.connections, self.wrk_threads),
                 "command": shlex.join(command), "raw": f"raw/{run.name()}",
-                **said, **cost(before, after, generator_s, said["requests"]), **memory}
+                **said, "answers": run.answers(said),
+                **cost(before, after, generator_s, run.answers(said)), **memory}
 
     def _run_wrk(self, command, raw):
         """Waits without polling for wrk's end, or for that of a server, which is a failure."""

@@ -21,6 +21,7 @@ class Server:
     def __init__(self, name, command, port):
         self.name, self.command, self.port = name, command, port
         self.process = None
+        self.family = []   # process descriptors of its children, see watch_family()
         self.words = None  # what it wrote, for the failure's line
 
     def start(self):
@@ -37,6 +38,15 @@ class Server:
                 raise Failure(f"{self.name} does not listen on port {self.port}")
             time.sleep(0.02)
         self.check()
+        self.watch_family()
+
+    def watch_family(self):
+        """Keeps hold of its children, so that none outlives it: a number may soon be another process's."""
+        for pid in family(self.process.pid)[1:]:
+            try:
+                self.family.append(os.pidfd_open(pid))
+            except ProcessLookupError:
+                pass
 
     def listens(self):
         try:
@@ -49,6 +59,7 @@ class Server:
         """Failure when the program has ended."""
         status = self.process.poll()
         if status is not None:
+            kill_all(self.family)
             self.words.seek(0)
             said = " | ".join(self.words.read().strip().splitlines()[-3:])
             raise Failure(f"{self.name} ended by itself, status {status}: {said or 'no message'}")
@@ -57,6 +68,12 @@ class Server:
         """The exit status after SIGTERM, or None when it had to be killed."""
         if self.process is None:
             return None
+        try:
+            return self._stop_first()
+        finally:
+            kill_all(self.family)
+
+    def _stop_first(self):
         for number, patience_s in ((signal.SIGTERM, DRAIN_S), (signal.SIGTERM, 2)):
             if self.process.poll() is None:
                 self.process.send_signal(number)
@@ -69,11 +86,12 @@ class Server:
         return None
 
     def cpu(self):
-        """CPU so far: 'total_s' exact, from the scheduler's nanoseconds; 'user_s' and 'system_s'
-        split that as the kernel's clock ticks saw it."""
-        user, system = ticks(self.process.pid)
-        total = scheduled_s(self.process.pid)
-        return {"total_s": user + system if total is None else total,
+        """CPU so far of the program and its children: 'total_s' exact, from the scheduler's nanoseconds;
+        'user_s' and 'system_s' split that as the kernel's clock ticks saw it."""
+        pids = family(self.process.pid)
+        user, system = (sum(both) for both in zip(*map(ticks, pids)))
+        totals = [scheduled_s(pid) for pid in pids]
+        return {"total_s": user + system if None in totals else sum(totals),
                 "user_s": user, "system_s": system}
 
     def settle(self):
@@ -88,19 +106,56 @@ class Server:
             before = now
 
     def memory_kib(self):
-        """Resident memory now and its peak since peak_reset()."""
-        status = text_of(f"/proc/{self.process.pid}/status") or ""
-        return {name: int(found.group(1)) if found else None for name, found in (
-            ("rss_kib", re.search(r"^VmRSS:\s*(\d+)", status, re.M)),
-            ("rss_peak_kib", re.search(r"^VmHWM:\s*(\d+)", status, re.M)))}
+        """Resident memory now, its peak since peak_reset(), and the share of it that is this program's
+        alone or its part of what several use. Of several processes, each figure is their sum: what they
+        share counts once in each of the first two, and once in all in the third."""
+        pids = family(self.process.pid)
+        return {name: total_kib(pids, file, field) for name, file, field in (
+            ("rss_kib", "status", "VmRSS"), ("rss_peak_kib", "status", "VmHWM"),
+            ("pss_kib", "smaps_rollup", "Pss"))}
 
     def peak_reset(self):
         """A peak of this run and not of an earlier one (proc(5), clear_refs)."""
+        for pid in family(self.process.pid):
+            try:
+                with open(f"/proc/{pid}/clear_refs", "w", encoding="ascii") as file:
+                    file.write("5")
+            except OSError:
+                pass
+
+
+def family(pid):
+    """A process and all that come from it, the first one first."""
+    pids = [pid]
+    for one in pids:
+        for task in tasks_of(one):
+            pids += map(int, (text_of(f"/proc/{one}/task/{task}/children") or "").split())
+    return pids
+
+
+def tasks_of(pid):
+    try:
+        return os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return []
+
+
+def kill_all(descriptors):
+    """Ends what is left of some processes, each only once."""
+    while descriptors:
+        descriptor = descriptors.pop()
         try:
-            with open(f"/proc/{self.process.pid}/clear_refs", "w", encoding="ascii") as file:
-                file.write("5")
-        except OSError:
+            signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+        except ProcessLookupError:
             pass
+        os.close(descriptor)
+
+
+def total_kib(pids, file, field):
+    """A field of a file in /proc, summed; None where a process does not show it."""
+    found = [re.search(rf"^{field}:\s*(\d+)", text_of(f"/proc/{pid}/{file}") or "", re.M)
+             for pid in pids]
+    return None if None in found else sum(int(match.group(1)) for match in found)
 
 
 def ticks(pid):
@@ -112,12 +167,8 @@ def ticks(pid):
 
 def scheduled_s(pid):
     """Seconds on a CPU of all threads to the nanosecond, or None where the kernel keeps none."""
-    try:
-        tasks = os.listdir(f"/proc/{pid}/task")
-    except OSError:
-        return None
     nanoseconds = sum(int((text_of(f"/proc/{pid}/task/{task}/schedstat") or "0").split()[0])
-                      for task in tasks)
+                      for task in tasks_of(pid))
     return nanoseconds / 1e9 if nanoseconds else None
 
 

@@ -71,9 +71,9 @@ def article_cells(samples, server, connections, depth, cores):
             number(p99_us / 1e3 if p99_us is not None else None)]
 
 
-def bars_table(samples):
+def bars_table(bars):
     rows = []
-    for bar in figures.bars(samples):
+    for bar in bars:
         value = bar.value
         half = f"{value.quarter:.3f} - {value.three_quarters:.3f}" if value else ""
         rows.append([bar.name, bar.wanted, *spread_cells(value), half,
