@@ -300,7 +300,7 @@ static void test_next_request(void)
             begin_get(&client, &scene, "/a.txt", "");
         if (i == 0)
             g_free(take_answer(&client, &scene));
-        /* The reactor hears of the request first, though the most of it is sent after the change. */
+        /* The reactor hears of the request first, though most of it comes after the change. */
         g_assert_cmpint(write(client.fd, request, 5), ==, 5);
         put(name, title, i % 2 ? 100 : 100000);
         client.bytes = request;
