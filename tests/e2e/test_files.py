@@ -210,6 +210,20 @@ class Order(FilesTest):
         self.assert_file(self.client().get("/large.bin"), "large.bin")
 
 
+class Spellings(WebrootTest):
+    def test_the_spelling_of_one_file_is_the_name_of_another(self):
+        """Whatever is in the cache: what was decoded is not decoded again, nor the other way round."""
+        files = {"A": "plain", "%41": "a percent sign", "100%": "a lone one"}
+        for name, data in files.items():
+            self.put(name, data)
+        answers = {"/A": b"plain", "/%41": b"plain", "/%2541": b"a percent sign", "/100%25": b"a lone one"}
+        client = self.serve_client()
+        for target in (*answers, *reversed(answers)):
+            with self.subTest(target=target):
+                self.assertEqual(client.get(target).body, answers[target])
+        self.assertEqual(client.get("/100%").status, 400)
+
+
 class Sizes(WebrootTest):
     def test_what_is_kept_makes_no_difference(self):
         names = {f"{size}": noise(size, size) for size in (1, 1023, 1024, 1025, 16384, 16385, 65537)}
@@ -224,7 +238,6 @@ class Sizes(WebrootTest):
                         self.assertEqual(client.get("/" + name).body, data)
                         part = client.get("/" + name, "Range: bytes=-1")
                         self.assertEqual((part.status, part.body), (206, data[-1:]))
-
 
     def test_bodies_as_large_as_what_a_turn_sends(self):
         """What is left after a turn goes on in the next one, and so does the next request."""
@@ -317,6 +330,7 @@ class InPlace(WebrootTest):
         self.assertEqual(client.get("/none").status, 404)
         page = self.put("404.html", b"late")
         self.assertEqual(client.get("/none").body, page)
+        self.assertEqual(client.get("/none", "Accept-Encoding: identity;q=0").status, 404)
         os.unlink(self.root.of("404.html"))
         self.assertNotEqual(client.get("/none").body, page)
 
