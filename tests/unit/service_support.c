@@ -74,7 +74,8 @@ int wrap_load(const struct file_settings *settings, const struct file_root *root
 char *wrap_compress(const struct file_content *content, enum coding coding, size_t *length)
 {
     const struct file_form *form = &content->forms[CODING_IDENTITY];
-    size_t title = strcspn(form->body, "\n");
+    const char *end = memchr(form->body, '\n', form->length);
+    size_t title = end ? (size_t)(end - form->body) : form->length;
     (void)coding;
     gate_pass(&makings);
     *length = strlen("made of ") + title;
