@@ -381,11 +381,11 @@ static void test_replaced_again_and_again(void)
     begin_get(&client, &scene, "/a.txt", GZIP);
     unsigned rounds = 0;
     while (client.received->len == 0 && rounds < 100) {
-        if (scene.shelf->makings) {
-            gate_await(&scene, &makings, 1);
+        if (gate_waiting(&makings)) { /* one may pass while the gate is open */
+            unsigned calls = gate_calls(&makings);
             put("a.txt", "other", 1000);
             gate_set(&makings, false);
-            while (scene.shelf->makings && gate_calls(&makings) == rounds + 1)
+            while (scene.shelf->makings && gate_calls(&makings) == calls)
                 client_step(&client, &scene.net);
             gate_set(&makings, true);
             rounds++;

@@ -46,6 +46,14 @@ unsigned gate_calls(const struct gate *gate)
     return calls;
 }
 
+unsigned gate_waiting(const struct gate *gate)
+{
+    pthread_mutex_lock(&lock);
+    unsigned waiting = gate->waiting;
+    pthread_mutex_unlock(&lock);
+    return waiting;
+}
+
 /* --- jobs --- */
 
 int wrap_load(const struct file_settings *settings, const struct file_root *root, const char *path,
@@ -147,9 +155,7 @@ void gate_await(struct scene *scene, const struct gate *gate, unsigned waiting)
     while (now != waiting) {
         net_turn(&scene->net);
         g_usleep(100);
-        pthread_mutex_lock(&lock);
-        now = gate->waiting;
-        pthread_mutex_unlock(&lock);
+        now = gate_waiting(gate);
         g_assert_cmpint(g_get_monotonic_time(), <, end);
     }
 }

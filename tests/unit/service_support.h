@@ -24,6 +24,7 @@ extern struct gate listings;
 
 void gate_set(struct gate *gate, bool closed);
 unsigned gate_calls(const struct gate *gate);
+unsigned gate_waiting(const struct gate *gate);
 
 extern bool all_is_cold;   /* nothing is loaded without waiting */
 extern size_t page_length; /* of a listing; 0: the real one */
