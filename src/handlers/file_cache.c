@@ -165,10 +165,6 @@ void file_cache_update(struct file_cache *cache, struct file_entry *entry)
 void file_cache_set(struct file_cache *cache, struct file_entry *entry,
                     struct file_content *content)
 {
-    if (!content) {
-        file_cache_remove(cache, entry);
-        return;
-    }
     file_content_release(entry->content);
     entry->content = content;
     file_cache_update(cache, entry);

@@ -52,8 +52,7 @@ struct file_entry *file_cache_find(struct file_cache *cache, struct http_text ke
 /* A new one without content. The key must not be in the cache. NULL when memory is short. */
 struct file_entry *file_cache_add(struct file_cache *cache, struct http_text key, uint64_t now_ns);
 
-/* Gives the entry a content, of which it takes the reference over, in place of the one it has; NULL
- * removes it. */
+/* Gives the entry a content, of which it takes the reference over, in place of the one it has. */
 void file_cache_set(struct file_cache *cache, struct file_entry *entry,
                     struct file_content *content);
 

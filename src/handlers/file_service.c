@@ -10,8 +10,6 @@
 #include <errno.h>
 #include <string.h>
 
-#define RECHECK_NS UINT64_C(1000000000)
-
 enum { WAITS_MAX = 4 }; /* for one request: then what there is is sent */
 
 static uint64_t now_of(const struct file_shelf *shelf)

@@ -10,6 +10,10 @@
 #include "handlers/file_watch.h"
 #include "reactor/pool.h"
 
+#define RECHECK_NS                                                                                \
+    UINT64_C(1000000000) /* between two looks at a file, or at the root, that no change asked for \
+                          */
+
 /* Constant while reactors run. */
 struct files {
     struct file_settings settings;

@@ -9,8 +9,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define RECHECK_NS UINT64_C(1000000000)
-
 /* Opens what the root's path leads to now. NULL with `*error` set. */
 static struct file_tree *open_tree(const struct files *files, int *error)
 {

@@ -313,7 +313,7 @@ static void test_set(void)
     file_cache_update(&cache, a);
     g_assert_cmpuint(cache.bytes, ==, ENTRY + 500);
     kept = file_content_keep(a->content);
-    file_cache_set(&cache, a, NULL);
+    file_cache_remove(&cache, a);
     expect_keys(&cache, "");
     g_assert_cmpuint(kept->references, ==, 1);
     file_content_release(kept);
