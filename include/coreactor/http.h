@@ -109,6 +109,11 @@ struct reactor *http_request_reactor(const struct http_request *request);
 struct http_text http_request_client(struct http_request *request);
 struct http_text http_request_server(struct http_request *request);
 
+/* Whether the client of a request has gone, for a handler of server_route_offload() that asks now
+ * and then and gives up early; always false for others, which are told by
+ * http_response_on_cancel(). Any thread. */
+bool http_request_is_cancelled(const struct http_request *request);
+
 /* --- the request: its body --- */
 
 /* A body is read only when the handler asks for it by one of the two functions below, each at most

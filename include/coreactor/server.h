@@ -22,6 +22,16 @@ struct server;
 typedef int (*server_reactor_start)(struct reactor *reactor, unsigned index, void *arg);
 typedef void (*server_reactor_stop)(struct reactor *reactor, unsigned index, void *arg);
 
+/* Which reactor a new connection goes to; docs/balance.md explains them. */
+enum server_balance {
+    SERVER_BALANCE_AUTO = 0, /* LEAST where it works, else HANDOFF; HASH for one reactor */
+    SERVER_BALANCE_HASH = 1, /* by the kernel's hash of the addresses (SO_REUSEPORT) */
+    SERVER_BALANCE_LEAST =
+        2,                      /* to the least loaded, chosen in the kernel by an eBPF program;
+                                   needs CAP_BPF, without which it is HANDOFF, and a message says so */
+    SERVER_BALANCE_HANDOFF = 3, /* from the one that accepts it to the least loaded */
+};
+
 /* How to run. Zero in any member means its default, so `{.size = sizeof(struct server_options)}` is
  * a complete set of options. Where a limit can be switched off, a negative value does it. */
 struct server_options {
@@ -60,6 +70,21 @@ struct server_options {
 
     unsigned handler_descriptors; /* that handlers may keep open on each reactor: the default of
                                      max_connections leaves room for them; default none */
+
+    enum server_balance balance;
+
+    /* Handlers that keep their loop from serving others; docs/operating.md. */
+    int stall_warning_ms; /* warn of a handler that takes longer; default 100, negative: never */
+    bool stall_trace;     /* and write its stack on stderr; takes SIGURG while server_run() runs */
+
+    /* Routes of server_route_offload(). */
+    unsigned offload_threads; /* default: 4, or twice the CPUs when those are more */
+    unsigned offload_queue;   /* requests that may wait for one of them, on each reactor: more are
+                                 answered with 503; default 256 */
+
+    const char *admin;   /* "ADDR:PORT" or "unix:PATH" of the operator's pages: metrics, status,
+                            health;   default: none */
+    bool admin_anywhere; /* `admin` need not be a loopback address: whoever reaches it reads all */
 };
 
 /* The version of the library, such as "0.1.0". Any thread. */
@@ -83,6 +108,17 @@ struct server *server_new(const struct server_options *options);
  * reports the first error: 0, -EINVAL (no such method or pattern), -EEXIST, -ENOMEM. */
 int server_route(struct server *server, const char *method, const char *pattern,
                  http_handler handler, void *arg);
+
+/* server_route() for a handler that blocks or computes for long: it is called on one of a few
+ * threads beside the reactors, with a lower priority, and its answer is sent by the connection's
+ * reactor. The body of a request is collected before (http_request_body()). On that thread it may
+ * use the functions of http.h that read the request, http_request_alloc(), http_response_header(),
+ * http_response_lines(), http_respond() and its like; it may not ask for the body, begin an answer
+ * in pieces, or return HTTP_PENDING. When as many requests wait as may, the client gets 503 with
+ * Retry-After. See http_request_is_cancelled() for clients that leave. Returns as server_route()
+ * does. */
+int server_route_offload(struct server *server, const char *method, const char *pattern,
+                         http_handler handler, void *arg);
 
 /* Opens the listeners and serves until server_stop(), a signal (if asked for) or the duration ends
  * it, then drains: connections waiting to be accepted are served, requests in flight are finished

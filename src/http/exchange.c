@@ -114,7 +114,9 @@ static void conclude(struct http_exchange *exchange, int returned)
 static void call(struct http_exchange *exchange, struct http_step step)
 {
     exchange->now.in_handler = true;
+    watch_call_begins(exchange->watch, exchange->match.route->pattern);
     int returned = step.handler(&exchange->request, &exchange->response, step.arg);
+    watch_call_ends(exchange->watch);
     exchange->now.in_handler = false;
     /* A handler may have finished through what it called. */
     if (exchange->now.finished && returned == HTTP_PENDING)

@@ -9,6 +9,7 @@
 #define HTTP_EXCHANGE_H
 
 #include "base/arena.h"
+#include "base/watch.h"
 #include "http/body.h"
 #include "http/parser.h"
 #include "http/request.h"
@@ -83,6 +84,7 @@ struct http_exchange {
     const struct http_carrier *carrier;
     void *carried_by; /* the carrier's */
     struct reactor *reactor;
+    struct watch *watch;        /* is told of every call of a handler */
     struct http_exchange *next; /* the carrier's */
     uint64_t began_ns;
 };

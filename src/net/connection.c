@@ -9,7 +9,7 @@
  */
 #include "net/connection_private.h"
 
-#include "net/clients.h"
+#include "net/balance.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -62,39 +62,38 @@ bool connection_prepare(struct worker *worker)
     return true;
 }
 
-int connection_open(struct worker *worker, int fd, const union peer *peer)
+int connection_open(struct worker *worker, const struct visitor *visitor)
 {
-    if (!connection_prepare(worker)) {
-        close(fd);
+    if (!connection_prepare(worker))
         return -ENOMEM;
-    }
     struct connection *connection = take_spare(worker);
-    int error = reactor_register(worker->reactor, fd, EPOLLIN, on_event, connection);
+    int error = reactor_register(worker->reactor, visitor->fd, EPOLLIN, on_event, connection);
     if (error) {
         give_back(worker, connection);
-        close(fd);
         return error;
     }
     *connection = (struct connection){.worker = worker,
                                       .next = worker->connections,
-                                      .fd = fd,
+                                      .fd = visitor->fd,
                                       .state = OPEN,
                                       .watched = EPOLLIN,
+                                      .requests = visitor->requests,
                                       .active_ns = reactor_now(worker->reactor),
-                                      .peer = *peer};
+                                      .peer = visitor->peer};
     if (connection->next)
         connection->next->previous = connection;
     worker->connections = connection;
-    worker->accepted_total++;
+    load_open(worker->load, 1);
+    counter_add(&worker->metrics.states[FOR_NOTHING], 1);
     reactor_timer_init(&connection->timer, worker->reactor, connection_on_timer, connection);
     connection_update_deadline(connection);
     return 0;
 }
 
-void connection_close(struct connection *connection)
+/* The worker has nothing more to do with it; its descriptor stays as it is. */
+static void leave(struct connection *connection)
 {
     struct worker *worker = connection->worker;
-    connection_drop_exchange(connection);
     if (connection->previous)
         connection->previous->next = connection->next;
     else
@@ -103,13 +102,20 @@ void connection_close(struct connection *connection)
         connection->next->previous = connection->previous;
     reactor_timer_stop(&connection->timer);
     reactor_deregister(worker->reactor, connection->fd);
-    close(connection->fd);
-    if (worker->service->clients)
-        clients_leave(worker->service->clients, &connection->peer.any);
+    load_open(worker->load, -1);
+    counter_add(&worker->metrics.states[connection->counted], (uint64_t)-1);
     free(connection->in);
     buffer_free(&connection->out);
     give_back(worker, connection);
-    worker_connection_gone(worker);
+}
+
+void connection_close(struct connection *connection)
+{
+    struct worker *worker = connection->worker;
+    const struct visitor visitor = {.fd = connection->fd, .peer = connection->peer};
+    connection_drop_exchange(connection);
+    leave(connection);
+    visitor_turn_away(worker, &visitor);
 }
 
 struct connection *connection_next(const struct connection *connection)
@@ -249,7 +255,7 @@ static void on_readable(struct connection *connection)
             connection->state = BROKEN;
         return;
     }
-    connection_count(connection, FOR_BODY, (size_t)count);
+    connection_count_received(connection, (size_t)count);
     connection_proceed(connection, in, kept + (size_t)count, (size_t)count == room);
 }
 
@@ -285,7 +291,8 @@ static void on_event(struct reactor *reactor, int fd, uint32_t events, void *arg
     (void)reactor, (void)fd;
     struct connection *connection = arg;
     uint32_t wanted = events & connection->watched;
-    connection->worker->slice = SLICE;
+    struct worker *worker = connection->worker;
+    worker->slice = SLICE;
     if (connection->state == LINGERING)
         on_lingering(connection);
     else if (!(wanted & (EPOLLIN | EPOLLOUT)))
@@ -295,4 +302,5 @@ static void on_event(struct reactor *reactor, int fd, uint32_t events, void *arg
     if (connection->state == OPEN && wanted & find_interest(connection) & EPOLLIN)
         on_readable(connection);
     connection_settle(connection);
+    worker_take_time(worker);
 }

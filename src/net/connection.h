@@ -4,8 +4,9 @@
 #ifndef NET_CONNECTION_H
 #define NET_CONNECTION_H
 
-#include "net/address.h"
+#include "net/handoff.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct connection;
@@ -14,10 +15,9 @@ struct worker;
 /* Sees to it that connection_open() has the memory it needs. False when memory is short. */
 bool connection_prepare(struct worker *worker);
 
-/* Takes over the accepted, non-blocking socket `fd`, after connection_prepare() and
- * worker_reserve_connection(). 0, or -errno of reactor_register(): then the socket is closed and
- * the reservation is still the caller's, and so is `peer`'s count in service.clients. */
-int connection_open(struct worker *worker, int fd, const union peer *peer);
+/* Takes over a client. 0, or -ENOMEM, or -errno of reactor_register(): then it is still the
+ * caller's. */
+int connection_open(struct worker *worker, const struct visitor *visitor);
 
 /* Closes and forgets the connection, whatever it is doing. */
 void connection_close(struct connection *connection);

@@ -41,6 +41,7 @@ struct connection {
     uint32_t watched;     /* epoll events */
     uint32_t requests;    /* that have begun to be answered */
     enum waiting waiting; /* since the last event */
+    enum waiting counted; /* in metrics.states */
     bool closing;         /* nothing more will be answered */
     bool linger;          /* the client may still be sending: see finish() */
     bool blank;           /* an empty line has come since the last request */
@@ -85,11 +86,17 @@ void connection_drop_exchange(struct connection *connection);
 
 /* --- output.c --- */
 
-/* Bytes that went while that was waited for. */
-static inline void connection_count(struct connection *connection, enum waiting waiting,
-                                    size_t bytes)
+static inline void connection_count_received(struct connection *connection, size_t bytes)
 {
-    if (connection->waiting == waiting)
+    counter_add(&connection->worker->metrics.received, bytes);
+    if (connection->waiting == FOR_BODY)
+        connection->moved += bytes;
+}
+
+static inline void connection_count_sent(struct connection *connection, size_t bytes)
+{
+    counter_add(&connection->worker->metrics.sent, bytes);
+    if (connection->waiting == FOR_READER)
         connection->moved += bytes;
 }
 

@@ -3,6 +3,7 @@
  */
 #include "net/access_log.h"
 #include "net/connection_private.h"
+#include "reactor/turns.h"
 
 #include <glib.h>
 #include <stdlib.h>
@@ -27,6 +28,7 @@ static struct http_exchange *get_exchange(struct worker *worker)
         return NULL;
     exchange->carrier = &connection_carrier;
     exchange->reactor = worker->reactor;
+    exchange->watch = reactor_watch(worker->reactor);
     exchange->response.date = &worker->date;
     exchange->response.ready = &worker->ready;
     exchange->response.fields = &exchange->fields;
@@ -223,10 +225,25 @@ static void answer(struct connection *connection, struct http_exchange *exchange
         http_exchange_start(exchange, found);
 }
 
+static void count_refusal(struct worker *worker, int status)
+{
+    if (status != 408) /* those are counted as slow: deadline.c */
+        counter_add(&worker->metrics.refused[REFUSED_MALFORMED], 1);
+}
+
+static void count_answer(struct worker *worker, const struct http_exchange *exchange)
+{
+    counter_add(&worker->metrics.requests[exchange->response.status / 100], 1);
+    if (exchange->began_ns == reactor_now(worker->reactor))
+        worker->answered++; /* worker_take_time() asks the clock once for all of them */
+    else if (worker->service->measures)
+        histogram_add(&worker->metrics.latency, watch_clock() - exchange->began_ns, 1);
+}
+
 /* The exchange is over: its answer is sent or about to be. */
 static void conclude(struct connection *connection, struct http_exchange *exchange)
 {
-    connection->worker->answered_total++;
+    count_answer(connection->worker, exchange);
     connection->closing = exchange->now.closes || exchange->response.close;
     if (connection->worker->access)
         log_exchange(connection, exchange, exchange->response.status);
@@ -260,8 +277,10 @@ static size_t carry_on(struct connection *connection, const char *bytes, size_t 
         http_exchange_continue(exchange);
         done = http_exchange_read(exchange, bytes, length, &connection->worker->service->limits);
     }
-    if (exchange->now.failed)
+    if (exchange->now.failed) {
+        count_refusal(connection->worker, exchange->now.failed);
         http_exchange_fail(exchange);
+    }
     if (exchange->response.torn) {
         break_off(connection, exchange);
         return done;
@@ -300,7 +319,8 @@ static void refuse(struct connection *connection, int status, const char *bytes,
         .head_only = length - skip >= 5 && memcmp(bytes + skip, "HEAD ", 5) == 0,
         .close = true,
     };
-    worker->answered_total += http_respond_short(&response, status);
+    counter_add(&worker->metrics.requests[status / 100], http_respond_short(&response, status));
+    count_refusal(worker, status);
     log_refusal(connection, status, response.body_bytes);
     connection->closing = true;
     connection->linger = true;
@@ -467,6 +487,7 @@ void connection_drop_exchange(struct connection *connection)
     struct http_exchange *exchange = connection->exchange;
     if (!exchange)
         return;
+    counter_add(&connection->worker->metrics.requests[0], 1);
     if (connection->worker->access)
         log_exchange(connection, exchange,
                      exchange->response.status ? exchange->response.status : STATUS_CLIENT_GONE);

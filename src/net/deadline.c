@@ -102,6 +102,12 @@ void connection_update_deadline(struct connection *connection)
         begin_waiting(connection);
     }
     start_timer(connection);
+    if (connection->counted != connection->waiting) {
+        struct counter *states = connection->worker->metrics.states;
+        counter_add(&states[connection->counted], (uint64_t)-1);
+        counter_add(&states[connection->waiting], 1);
+        connection->counted = connection->waiting;
+    }
 }
 
 /* --- when it is over --- */
@@ -116,6 +122,15 @@ static bool keeps_rate(struct connection *connection, uint32_t rate)
     return true;
 }
 
+static void end_slow(struct connection *connection, int status)
+{
+    counter_add(&connection->worker->metrics.refused[REFUSED_SLOW], 1);
+    if (status)
+        connection_refuse(connection, status);
+    else
+        connection->state = BROKEN;
+}
+
 static void on_due(struct connection *connection)
 {
     const struct service *service = connection->worker->service;
@@ -126,15 +141,15 @@ static void on_due(struct connection *connection)
         return;
     switch (waiting) {
     case FOR_HEAD:
-        connection_refuse(connection, 408);
+        end_slow(connection, 408);
         break;
     case FOR_BODY:
         if (!keeps_rate(connection, service->min_body_rate))
-            connection_refuse(connection, 408);
+            end_slow(connection, 408);
         break;
     case FOR_READER:
         if (!keeps_rate(connection, service->min_write_rate))
-            connection->state = BROKEN;
+            end_slow(connection, 0);
         break;
     default: /* a client that says nothing need not be told why */
         connection->state = BROKEN;
@@ -153,8 +168,10 @@ void connection_on_timer(struct reactor *reactor, void *arg)
         on_due(connection);
     if (woken && connection->state == OPEN)
         connection_proceed(connection, connection->in, connection->in_length, true);
+    struct worker *worker = connection->worker;
     if (due || woken)
         connection_settle(connection);
     else
         start_timer(connection); /* the deadline has moved meanwhile */
+    worker_take_time(worker);
 }

@@ -1,6 +1,7 @@
 #include "net/listener.h"
 
 #include "base/log.h"
+#include "net/balance.h"
 #include "net/clients.h"
 #include "net/connection.h"
 #include "net/worker.h"
@@ -138,26 +139,48 @@ static enum accepted accept_later(struct listener *listener, int error)
     /* accept(2) looks for a free descriptor before it looks for a client. */
     if (!listener_has_waiting(listener))
         return NOTHING_WAITS;
+    counter_add(&listener->worker->metrics.refused[REFUSED_SHORT], 1);
     warn_short_of(listener->worker, error);
     pause_accepting(listener, SHORT_PAUSE_MS);
     return ACCEPT_LATER;
 }
 
+/* Whether the client goes to another worker, that has less to do. */
+static bool hand_over(struct worker *worker, const struct visitor *visitor)
+{
+    struct balance *balance = worker->service->balance;
+    if (!balance || balance->mode != BALANCE_HANDOFF)
+        return false;
+    unsigned to = balance_choose(balance, worker->index);
+    if (to != worker->index && handoff_send(worker, to, visitor)) {
+        counter_add(&worker->metrics.handed_over, 1);
+        return true;
+    }
+    if (to != worker->index)
+        load_assign(worker->load);
+    load_settle(worker->load);
+    return false;
+}
+
 /* An accepted client gets a connection, unless it has enough of them. */
-static enum accepted welcome(struct listener *listener, int fd, const union peer *peer)
+static enum accepted welcome(struct listener *listener, const struct visitor *visitor)
 {
     struct worker *worker = listener->worker;
     struct clients *clients = worker->service->clients;
-    if (clients && !clients_enter(clients, &peer->any)) {
-        worker->refused_total++;
-        close(fd);
+    if (clients && !clients_enter(clients, &visitor->peer.any)) {
+        counter_add(&worker->metrics.refused[REFUSED_CLIENT_LIMIT], 1);
+        close(visitor->fd);
         return BROKEN;
     }
-    int error = connection_open(worker, fd, peer);
+    counter_add(&worker->metrics.accepted, 1);
+    if (hand_over(worker, visitor))
+        return ACCEPTED;
+    int error = connection_open(worker, visitor);
     if (!error)
         return ACCEPTED;
+    close(visitor->fd);
     if (clients)
-        clients_leave(clients, &peer->any);
+        clients_leave(clients, &visitor->peer.any);
     warn_short_of(worker, -error);
     pause_accepting(listener, SHORT_PAUSE_MS);
     return ACCEPT_LATER;
@@ -168,11 +191,15 @@ static enum accepted accept_one(struct listener *listener)
     struct worker *worker = listener->worker;
     if (!connection_prepare(worker))
         return accept_later(listener, ENOMEM);
-    union peer peer;
-    socklen_t length = sizeof(peer);
-    int fd = accept4(listener->fd, &peer.any, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd >= 0)
-        return welcome(listener, fd, &peer);
+    const struct balance *balance = worker->service->balance;
+    struct visitor visitor = {0};
+    socklen_t length = sizeof(visitor.peer);
+    visitor.fd = accept4(listener->fd, &visitor.peer.any, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (visitor.fd >= 0) {
+        if (balance && balance->mode == BALANCE_LEAST)
+            load_settle(worker->load); /* the kernel has assigned it */
+        return welcome(listener, &visitor);
+    }
     switch (errno) {
     case EAGAIN:
         return NOTHING_WAITS;
@@ -193,6 +220,7 @@ void listener_accept_all(struct listener *listener)
     /* What is left after ACCEPTS_PER_TURN is for the next turn: this event is level-triggered. */
     for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
         if (!worker_reserve_connection(listener->worker)) {
+            counter_add(&listener->worker->metrics.refused[REFUSED_FULL], 1);
             pause_accepting(listener, FULL_PAUSE_MS);
             return;
         }

@@ -52,7 +52,7 @@ static void send_kept(struct connection *connection)
         connection->state = BROKEN;
         return;
     }
-    connection_count(connection, FOR_READER, (size_t)sent);
+    connection_count_sent(connection, (size_t)sent);
     connection->out_at += (size_t)sent;
     size_t left = out->length - connection->out_at;
     /* A stream appends for ever: what was sent makes room, without moving any byte often. */
@@ -94,7 +94,7 @@ static ssize_t send_with_memory(struct connection *connection, const struct buff
         return errno == EAGAIN ? 0 : -1;
     if ((size_t)sent <= out->length)
         return sent;
-    connection_count(connection, FOR_READER, (size_t)sent - out->length);
+    connection_count_sent(connection, (size_t)sent - out->length);
     worker->slice -= (size_t)sent - out->length;
     http_rest_advance(rest, (uint64_t)sent - out->length);
     return (ssize_t)out->length;
@@ -114,7 +114,7 @@ static void send_collected(struct connection *connection)
     if (sent < 0) {
         connection->state = BROKEN;
     } else {
-        connection_count(connection, FOR_READER, (size_t)sent);
+        connection_count_sent(connection, (size_t)sent);
         if ((size_t)sent < out->length)
             keep(connection, out->bytes + sent, out->length - (size_t)sent);
     }
@@ -178,7 +178,7 @@ static void send_rest(struct connection *connection)
     while (rest && rest->left && *slice) {
         ssize_t sent = send_piece(connection, rest, *slice);
         if (sent > 0) {
-            connection_count(connection, FOR_READER, (size_t)sent);
+            connection_count_sent(connection, (size_t)sent);
             *slice -= (size_t)sent;
             http_rest_advance(rest, (uint64_t)sent);
         } else if (sent == 0 || errno == EAGAIN) {

@@ -1,6 +1,7 @@
 #include "net/worker.h"
 
 #include "net/connection.h"
+#include "net/handoff.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -24,6 +25,7 @@ int worker_init(struct worker *worker, struct reactor *reactor, struct service *
 {
     *worker = (struct worker){
         .reactor = reactor, .service = service, .relief = {.task = on_relief, .arg = worker}};
+    worker->load = &worker->own_load;
     worker->in = malloc(READ_MAX);
     worker->listeners = calloc(listeners_max, sizeof(*worker->listeners));
     if (!worker->in || !worker->listeners || !buffer_reserve(&worker->out, SEND_BATCH)) {
@@ -105,7 +107,10 @@ static unsigned close_longest_idle(struct worker *worker)
 {
     uint64_t now_ns = reactor_now(worker->reactor);
     uint64_t idle_ns = RELIEF_IDLE_MS * NS_PER_MS;
-    return now_ns > idle_ns ? connection_close_longest_idle(worker, now_ns - idle_ns) : 0;
+    unsigned closed =
+        now_ns > idle_ns ? connection_close_longest_idle(worker, now_ns - idle_ns) : 0;
+    counter_add(&worker->metrics.refused[REFUSED_IDLE], closed);
+    return closed;
 }
 
 static void on_relief(struct reactor *reactor, void *arg)
@@ -142,7 +147,7 @@ static bool is_drained(const struct worker *worker)
         if (worker->listeners[i].fd >= 0)
             return false;
     }
-    return !worker->connections;
+    return !worker->connections && !handoff_is_expected(worker);
 }
 
 static void stop_if_drained(struct worker *worker)
@@ -175,7 +180,7 @@ static void abort_connections(struct worker *worker)
         worker->left_waiting |= listener_has_waiting(&worker->listeners[i]);
     close_listeners(worker);
     while (worker->connections) {
-        worker->aborted_total += connection_is_busy(worker->connections);
+        counter_add(&worker->metrics.aborted, connection_is_busy(worker->connections));
         connection_close(worker->connections);
     }
     stop_if_drained(worker);

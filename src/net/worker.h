@@ -8,9 +8,12 @@
 #define NET_WORKER_H
 
 #include "base/buffer.h"
+#include "base/watch.h"
 #include "http/parser.h"
 #include "http/response.h"
 #include "net/listener.h"
+#include "net/load.h"
+#include "net/metrics.h"
 #include "reactor/mailbox.h"
 
 #include <stdalign.h>
@@ -35,6 +38,8 @@ struct service {
     unsigned max_requests; /* on a connection */
     unsigned max_connections;
     struct clients *clients; /* NULL: no limit for each client */
+    struct balance *balance; /* NULL: nothing to balance */
+    bool measures;           /* take the time of each request, for metrics.latency */
     unsigned drain_timeout_ms;
     struct worker *workers;
     unsigned worker_count;
@@ -51,6 +56,7 @@ struct worker {
     alignas(CACHE_LINE) struct reactor *reactor; /* not owned */
     struct service *service;
     unsigned index;             /* in service.workers */
+    struct load *load;          /* its own; the balance's when there is one */
     struct access_ring *access; /* of the access log; NULL: none */
     struct listener *listeners;
     unsigned listener_count;
@@ -60,6 +66,7 @@ struct worker {
     char *in;                /* READ_MAX bytes for whichever connection is read */
     struct buffer out;       /* the answers of the connection being served; empty between events */
     size_t slice;            /* what is left of SLICE for the connection being served */
+    uint32_t answered;       /* requests, in this event, that it began with */
     struct buffer no_fields; /* of answers that no handler makes */
     struct http_exchange *exchanges; /* spare ones; the first is the next request's */
     unsigned exchange_count;
@@ -72,11 +79,9 @@ struct worker {
     bool draining;
     uint64_t drain_began_ns;
     struct reactor_timer drain_tick;
-    uint64_t accepted_total; /* connections */
-    uint64_t refused_total;  /* connections of clients that had too many */
-    uint64_t answered_total; /* requests */
-    uint64_t aborted_total;  /* connections that the drain's deadline cut off amid a request */
-    bool left_waiting;       /* it cut off clients that had not been accepted, too */
+    bool left_waiting; /* the drain's deadline cut off clients that had not been accepted, too */
+    struct load own_load;
+    struct metrics metrics;
 };
 
 /* Prepares a worker, without listeners but with room for `listeners_max`. 0 or -ENOMEM. */
@@ -110,6 +115,16 @@ void worker_make_room(struct worker *worker);
 /* Counts a connection against max_connections; false when there is no room. */
 bool worker_reserve_connection(struct worker *worker);
 void worker_release_connection(struct worker *worker);
+
+/* The event is over: the requests that it began with and answered have their latency counted. */
+static inline void worker_take_time(struct worker *worker)
+{
+    uint32_t answered = worker->answered;
+    worker->answered = 0;
+    if (answered && worker->service->measures)
+        histogram_add(&worker->metrics.latency, watch_clock() - reactor_now(worker->reactor),
+                      answered);
+}
 
 /* Called when a connection has gone: accepting may go on, a drain may be complete. */
 void worker_connection_gone(struct worker *worker);

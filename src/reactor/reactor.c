@@ -9,13 +9,13 @@
  */
 #include "reactor/mailbox.h"
 #include "reactor/timer.h"
+#include "reactor/turns.h"
 
 #include <errno.h>
 #include <glib.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { EVENTS_PER_TURN = 256 };
@@ -37,7 +37,9 @@ struct reactor {
     bool destroying;
     bool woken; /* in this turn, by a post or a stop */
     atomic_bool stop;
-    uint64_t now_ns;
+    uint64_t now_ns;   /* when the present turn began */
+    uint64_t ended_ns; /* ... and the last one ended */
+    struct watch watch;
     GHashTable *sources; /* descriptor -> struct source, owned */
     struct source *dead; /* deregistered in this turn */
     struct timer_heap timers;
@@ -45,13 +47,6 @@ struct reactor {
     void *data; /* the owner's */
     struct epoll_event ready[EVENTS_PER_TURN];
 };
-
-static uint64_t clock_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 * NS_PER_MS + (uint64_t)now.tv_nsec;
-}
 
 /* --- life --- */
 
@@ -74,7 +69,7 @@ struct reactor *reactor_new(void)
     if (epoll_ctl(reactor->epoll_fd, EPOLL_CTL_ADD, reactor->mailbox.wake_fd, &event) < 0)
         goto no_wake;
     reactor->sources = g_hash_table_new_full(NULL, NULL, NULL, free);
-    reactor->now_ns = clock_ns();
+    reactor->now_ns = watch_clock();
     return reactor;
 
 no_wake:
@@ -237,10 +232,9 @@ static int wait_ms(const struct reactor *reactor, uint64_t deadline_ns)
         deadline_ns = first->deadline_ns;
     if (deadline_ns == NEVER)
         return -1;
-    uint64_t now_ns = clock_ns();
-    if (deadline_ns <= now_ns)
+    if (deadline_ns <= reactor->ended_ns)
         return 0;
-    uint64_t wait = (deadline_ns - now_ns + NS_PER_MS - 1) / NS_PER_MS;
+    uint64_t wait = (deadline_ns - reactor->ended_ns + NS_PER_MS - 1) / NS_PER_MS;
     return wait < INT_MAX ? (int)wait : INT_MAX;
 }
 
@@ -251,13 +245,16 @@ static int turn(struct reactor *reactor, uint64_t deadline_ns)
                            wait_ms(reactor, deadline_ns));
     if (count < 0 && errno != EINTR)
         return -errno;
-    reactor->now_ns = clock_ns();
+    reactor->now_ns = watch_clock();
+    watch_turn_begins(&reactor->watch, reactor->now_ns);
     /* The whole batch, even after reactor_stop(): an edge-triggered event is not reported twice. */
     for (int i = 0; i < count; i++)
         dispatch(reactor, &reactor->ready[i]);
     run_posts(reactor);
     fire_timers(reactor);
     reap(reactor);
+    reactor->ended_ns = watch_clock();
+    watch_turn_ends(&reactor->watch, reactor->now_ns, reactor->ended_ns);
     return 0;
 }
 
@@ -266,8 +263,9 @@ int reactor_run(struct reactor *reactor, int timeout_ms)
     if (reactor->running)
         return -EBUSY;
     reactor->running = true;
+    reactor->ended_ns = watch_clock();
     const uint64_t deadline_ns =
-        timeout_ms < 0 ? NEVER : clock_ns() + (uint64_t)timeout_ms * NS_PER_MS;
+        timeout_ms < 0 ? NEVER : reactor->ended_ns + (uint64_t)timeout_ms * NS_PER_MS;
     int outcome;
     for (;;) {
         if (atomic_exchange(&reactor->stop, false)) {
@@ -293,6 +291,11 @@ int reactor_run(struct reactor *reactor, int timeout_ms)
 uint64_t reactor_now(const struct reactor *reactor)
 {
     return reactor->now_ns;
+}
+
+struct watch *reactor_watch(struct reactor *reactor)
+{
+    return &reactor->watch;
 }
 
 void reactor_set_data(struct reactor *reactor, void *data)
@@ -352,7 +355,7 @@ void reactor_timer_start(struct reactor_timer *timer, uint32_t delay_ms, uint32_
     if (timer->started)
         timer_heap_remove(heap, timer);
     timer->period_ms = period_ms;
-    timer->deadline_ns = clock_ns() + delay_ms * NS_PER_MS;
+    timer->deadline_ns = watch_clock() + delay_ms * NS_PER_MS;
     timer->sequence = heap->next_sequence++;
     timer_heap_insert(heap, timer);
 }

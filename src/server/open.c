@@ -33,6 +33,25 @@ static int fail_to_listen(struct server *server, const char *where, int error)
     }
 }
 
+/* Has the kernel choose among the listeners of an address. */
+static int balance_address(struct server *server, unsigned address)
+{
+    if (server->balance.mode != BALANCE_LEAST)
+        return 0;
+    int *sockets = malloc(server->threads * sizeof(*sockets));
+    if (!sockets)
+        return server_fail(server, -ENOMEM, "out of memory");
+    for (unsigned t = 0; t < server->threads; t++)
+        sockets[t] = server->sockets[t * server->address_count + address];
+    int error = balance_attach(&server->balance, sockets);
+    free(sockets);
+    return error ? server_fail(server, error,
+                               "cannot balance the connections to %s in the kernel: %s; use "
+                               "--balance handoff",
+                               server->listen[address], g_strerror(-error))
+                 : 0;
+}
+
 static int open_listeners(struct server *server)
 {
     for (unsigned a = 0; a < server->address_count; a++) {
@@ -52,7 +71,11 @@ static int open_listeners(struct server *server)
             if (fd < 0)
                 return fail_to_listen(server, where, fd);
             server->listeners[t * server->address_count + a] = fd;
+            server->sockets[t * server->address_count + a] = fd;
         }
+        error = balance_address(server, a);
+        if (error)
+            return error;
     }
     return 0;
 }
@@ -67,6 +90,7 @@ static int open_worker(struct server *server, unsigned thread)
         return server_fail(server, -errno, "cannot make reactor %u of %u: %s", thread + 1,
                            server->threads, g_strerror(errno));
     int error = worker_init(worker, own, &server->service, server->address_count);
+    worker->load = &server->balance.loads[thread];
     if (error) {
         reactor_destroy(own);
         return server_fail(server, error, "out of memory");
@@ -89,13 +113,37 @@ static int allocate(struct server *server)
     size_t listeners = (size_t)server->threads * server->address_count;
     server->addresses = calloc(server->address_count, sizeof(*server->addresses));
     server->listeners = malloc(listeners * sizeof(*server->listeners));
+    server->sockets = malloc(listeners * sizeof(*server->sockets));
     server->workers = aligned_alloc(CACHE_LINE, server->threads * sizeof(*server->workers));
     server->drain_posts = calloc(server->threads, sizeof(*server->drain_posts));
     server->service.workers = server->workers;
     for (size_t i = 0; server->listeners && i < listeners; i++)
         server->listeners[i] = -1;
-    if (!server->addresses || !server->listeners || !server->workers || !server->drain_posts)
+    if (!server->addresses || !server->listeners || !server->sockets || !server->workers ||
+        !server->drain_posts)
         return server_fail(server, -ENOMEM, "out of memory");
+    return 0;
+}
+
+static enum balance_mode find_balance(const struct server *server)
+{
+    if (server->threads == 1 || server->balance_wanted == SERVER_BALANCE_HASH)
+        return BALANCE_HASH;
+    return server->balance_wanted == SERVER_BALANCE_HANDOFF ? BALANCE_HANDOFF : BALANCE_LEAST;
+}
+
+static int open_balance(struct server *server)
+{
+    char why[128];
+    int error =
+        balance_open(&server->balance, find_balance(server), server->threads, why, sizeof(why));
+    if (error)
+        return server_fail(server, error, "out of memory");
+    if (*why)
+        g_message("connections are balanced by hand-off, not in the kernel: %s; --balance handoff "
+                  "asks for that",
+                  why);
+    server->service.balance = &server->balance;
     return 0;
 }
 
@@ -125,7 +173,10 @@ void server_close(struct server *server)
         if (server->listeners[i] >= 0)
             close(server->listeners[i]);
     }
+    supervisor_close(server);
+    balance_close(&server->balance);
     clients_free(server->service.clients);
+    free(server->sockets);
     free(server->drain_posts);
     free(server->workers);
     free(server->listeners);
@@ -148,9 +199,13 @@ int server_open(struct server *server)
     if (!error)
         error = open_clients(server);
     if (!error)
+        error = open_balance(server);
+    if (!error)
         error = open_listeners(server);
     for (unsigned t = 0; !error && t < server->threads; t++)
         error = open_worker(server, t);
+    if (!error)
+        error = supervisor_open(server);
     return error;
 }
 

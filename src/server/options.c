@@ -223,6 +223,10 @@ static bool check_together(const struct options *options, char **message)
     };
     if (options->access_log_format && !options->access_log)
         *message = g_strdup("--access-log-format needs --access-log");
+    else if (options->admin_anywhere && !options->admin)
+        *message = g_strdup("--admin-anywhere needs --admin");
+    else if (options->stall_trace && options->server.stall_warning_ms < 0)
+        *message = g_strdup("--stall-trace needs --stall-warning");
     else if (options->root && !*options->root) /* a script's variable is not set */
         *message = g_strdup("--root takes a directory, not ''");
     for (size_t i = 0; i < G_N_ELEMENTS(for_files) && !options->root && !*message; i++) {
@@ -261,6 +265,11 @@ bool options_parse(struct options *options, int argc, char **argv, char **messag
     options->files.fallback = options->fallback;
     options->files.root = options->root;
     options->server.announce = !options->quiet;
+    if (options->balance != OPTIONS_BALANCE_AUTO)
+        options->server.balance = (enum server_balance)options->balance;
+    options->server.stall_trace = options->stall_trace;
+    options->server.admin = options->admin;
+    options->server.admin_anywhere = options->admin_anywhere;
     return ok;
 }
 
@@ -268,6 +277,7 @@ void options_free(struct options *options)
 {
     g_strfreev(options->listen);
     g_free(options->access_log);
+    g_free(options->admin);
     g_free(options->root);
     g_strfreev(options->cache_control);
     g_strfreev(options->headers);

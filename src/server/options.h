@@ -14,6 +14,9 @@
 /* The words of --access-log-format, as they are numbered in struct options. */
 enum { OPTIONS_COMBINED = 1, OPTIONS_JSON = 2 };
 
+/* The last word of --balance; the others are numbered as in enum server_balance. */
+enum { OPTIONS_BALANCE_AUTO = 4 };
+
 struct options {
     struct server_options server;
     char **listen;              /* NULL-terminated, owned; NULL: the default */
@@ -29,6 +32,10 @@ struct options {
     char **headers;
     char *not_found; /* owned; NULL: none */
     char *fallback;
+    int balance; /* 0: not given */
+    int stall_trace;
+    char *admin; /* owned; NULL: none */
+    int admin_anywhere;
     int quiet;
     int help;
     int version;

@@ -26,6 +26,24 @@ const struct option option_table[OPTION_COUNT] = {
      "connections that may wait to be accepted, a listener (default 4096)",
      "The kernel allows no more than net.core.somaxconn."},
 
+    {"balance", 0, OPTION_CHOICE, AT(balance), 0, 0, "hash|least|handoff|auto",
+     "which thread gets a new connection (default auto)",
+     "hash: by the kernel's hash of the addresses. least: the one with the fewest connections and "
+     "the least work, chosen in the kernel by an eBPF program, which needs root or CAP_BPF. "
+     "handoff: that one too, but handed on by the thread that has accepted it. "
+     "auto: least where it is permitted, else handoff."},
+    {"stall-warning", 0, OPTION_LIMIT, AT(server.stall_warning_ms), 0, 3600000, "MS",
+     "warn of a handler that keeps its thread for longer (default 100, 0: never)", ""},
+    {"stall-trace", 0, OPTION_FLAG, AT(stall_trace), 0, 0, NULL,
+     "and write the stack of that thread on standard error", ""},
+    {"admin", 0, OPTION_TEXT, AT(admin), 0, 0, "ADDR:PORT|unix:PATH",
+     "serve the operator there: /metrics, /status, /healthz, /readyz (default: nowhere)",
+     "/metrics is for Prometheus, /status a page, or JSON for clients that prefer it. "
+     "/readyz is answered with 503 while the server drains."},
+    {"admin-anywhere", 0, OPTION_FLAG, AT(admin_anywhere), 0, 0, NULL,
+     "let other machines reach those pages",
+     "Whoever reaches it reads all of it; otherwise only loopback addresses are allowed."},
+
     {"root", 'r', OPTION_TEXT, AT(root), 0, 0, "DIR",
      "serve the files below DIR (default: a built-in page)",
      "GET and HEAD, with conditions, ranges, and files that lie beside others in compressed form "

@@ -99,9 +99,11 @@ static void announce_end(const struct server *server)
     uint64_t aborted = 0;
     bool left_waiting = false;
     for (unsigned t = 0; t < server->worker_count; t++) {
-        answered += server->workers[t].answered_total;
-        accepted += server->workers[t].accepted_total;
-        aborted += server->workers[t].aborted_total;
+        const struct metrics *metrics = &server->workers[t].metrics;
+        for (unsigned class = 1; class < G_N_ELEMENTS(metrics->requests); class ++)
+            answered += counter_read(&metrics->requests[class]);
+        accepted += counter_read(&metrics->accepted);
+        aborted += counter_read(&metrics->aborted);
         left_waiting |= server->workers[t].left_waiting;
     }
     if (aborted)
@@ -246,7 +248,10 @@ int server_run(struct server *server)
     if (!error)
         error = begin(server);
     if (!error) {
-        error = run_team(server);
+        error = supervisor_start(server);
+        if (!error)
+            error = run_team(server);
+        supervisor_stop(server);
         end(server);
         if (!error)
             announce_end(server);

@@ -19,6 +19,9 @@ enum {
     DEFAULT_HEADER_TIMEOUT_S = 10,
     DEFAULT_IDLE_TIMEOUT_S = 75,
     DEFAULT_MIN_RATE = 240, /* bytes/s */
+    DEFAULT_STALL_MS = 100,
+    DEFAULT_OFFLOAD_THREADS = 4, /* at least */
+    DEFAULT_OFFLOAD_QUEUE = 256,
     SPARE_DESCRIPTORS = 32, /* for standard streams, signals, the access log, libraries */
     SECONDS_MAX = 4000000,  /* that a timer's milliseconds can hold */
 };
@@ -139,6 +142,15 @@ static struct server *copy_options(const struct server_options *options)
         .reactor_start = options->reactor_start,
         .reactor_stop = options->reactor_stop,
         .reactor_arg = options->reactor_arg,
+        .balance_wanted = options->balance,
+        .stall_warning_ms = value_or(options->stall_warning_ms, DEFAULT_STALL_MS),
+        .stall_trace = options->stall_trace,
+        .offload_threads = options->offload_threads
+                               ? options->offload_threads
+                               : MAX(DEFAULT_OFFLOAD_THREADS, 2 * cpus_allowed()),
+        .offload_queue = options->offload_queue ? options->offload_queue : DEFAULT_OFFLOAD_QUEUE,
+        .admin_where = g_strdup(options->admin),
+        .admin_anywhere = options->admin_anywhere,
     };
     return server;
 }
@@ -184,6 +196,7 @@ void server_free(struct server *server)
     pthread_mutex_destroy(&server->stop_lock);
     router_free(server->router);
     g_free(server->access_log_path);
+    g_free(server->admin_where);
     g_strfreev(server->listen);
     free(server);
 }

@@ -6,9 +6,11 @@
 
 #include <coreactor/server.h>
 
+#include "net/balance.h"
 #include "net/worker.h"
 #include "reactor/mailbox.h"
 #include "server/signals.h"
+#include "server/supervisor.h"
 
 #include <pthread.h>
 
@@ -31,13 +33,24 @@ struct server {
     struct router *router;
     unsigned route_count;
     unsigned max_connections_per_client; /* 0: no limit */
+    enum server_balance balance_wanted;
+    unsigned stall_warning_ms; /* 0: none */
+    bool stall_trace;
+    unsigned offload_threads;
+    unsigned offload_queue; /* on each reactor */
+    char *admin_where;      /* NULL: none */
+    bool admin_anywhere;
     int refused; /* the first error of the options and routes, which server_run() reports */
     struct service service;
     struct address *addresses; /* one for each of `listen` */
-    int *listeners;            /* thread t's socket for address a: [t * address_count + a], or -1 */
+    int *listeners; /* thread t's socket for address a: [t * address_count + a]; -1: not ours, or
+                       not any more */
+    int *sockets;   /* the same, also when they are the workers': not to be closed */
     unsigned address_count;
     struct worker *workers; /* one for each thread */
     unsigned worker_count;
+    struct balance balance;
+    struct supervisor supervisor;
     struct access_log *access_log; /* NULL: none */
     struct post *drain_posts;      /* one for each worker: telling them must not fail */
     struct post stop_post;

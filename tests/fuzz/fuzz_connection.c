@@ -101,7 +101,8 @@ static void client_open(struct client *client)
     int fds[2];
     CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) == 0);
     CHECK(worker_reserve_connection(&worker));
-    CHECK(connection_open(&worker, fds[1], &(union peer){.any.sa_family = AF_UNIX}) == 0);
+    CHECK(connection_open(&worker,
+                          &(struct visitor){.fd = fds[1], .peer.any.sa_family = AF_UNIX}) == 0);
     client->fd = fds[0];
     client->served_fd = fds[1];
 }

@@ -47,6 +47,7 @@ void lone_init(struct lone *lone)
     *lone = (struct lone){.route = {.pattern = "/"}};
     lone->exchange.carrier = &carrier;
     lone->exchange.carried_by = lone;
+    lone->exchange.watch = &lone->watch;
     lone->exchange.response.out = &lone->out;
     lone->exchange.response.fields = &lone->exchange.fields;
     lone->exchange.response.ready = &lone->ready;

@@ -12,6 +12,7 @@ struct lone {
     struct buffer out;
     struct http_ready ready;
     struct http_date date;
+    struct watch watch;
     unsigned complaints; /* about what a handler returned */
     unsigned wakes;
 };

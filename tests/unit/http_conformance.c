@@ -117,8 +117,9 @@ static struct heard converse(const char *first, const char *second)
     g_assert_cmpint(worker_init(&worker, reactor, &service, 1), ==, 0);
     g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), ==, 0);
     g_assert_true(worker_reserve_connection(&worker));
-    g_assert_cmpint(connection_open(&worker, fds[1], &(union peer){.any.sa_family = AF_UNIX}), ==,
-                    0);
+    g_assert_cmpint(
+        connection_open(&worker, &(struct visitor){.fd = fds[1], .peer.any.sa_family = AF_UNIX}),
+        ==, 0);
     const char *said[] = {first, second};
     for (int i = 0; i < 2 && said[i]; i++) {
         send(fds[0], said[i], strlen(said[i]), MSG_NOSIGNAL);

@@ -138,7 +138,7 @@ static void test_drain_deadline(void)
     net_turn(&net);
     clock_ahead_ns += net.service.drain_timeout_ms * ms;
     expect_cancelled(&scene, &net, 1);
-    g_assert_cmpuint(net.worker.aborted_total, ==, 1);
+    g_assert_cmpuint(counter_read(&net.worker.metrics.aborted), ==, 1);
     client_fini(&client);
     net_close(&net);
 }

@@ -54,7 +54,7 @@ static void test_drain(void)
     client_fini(&idle);
     run_until_stopped(&net);
     g_assert_null(net.worker.connections);
-    g_assert_cmpuint(net.worker.aborted_total, ==, 0);
+    g_assert_cmpuint(counter_read(&net.worker.metrics.aborted), ==, 0);
     net_close(&net);
 }
 
@@ -89,7 +89,7 @@ static void test_drain_deadline(void)
     run_until_stopped(&net);
     g_assert_cmpuint(clock_ahead_ns - before, >=, (net.service.drain_timeout_ms - 5) * ms / 2);
     g_assert_null(net.worker.connections);
-    g_assert_cmpuint(net.worker.aborted_total, ==, 1);
+    g_assert_cmpuint(counter_read(&net.worker.metrics.aborted), ==, 1);
     client_fini(&client);
     net_close(&net);
 }
@@ -180,7 +180,7 @@ static void test_drain_empty_line(void)
         g_assert_false(connection_is_busy(net.worker.connections));
         worker_drain(net.reactor, &net.worker);
         run_until_stopped(&net);
-        g_assert_cmpuint(net.worker.aborted_total, ==, 0);
+        g_assert_cmpuint(counter_read(&net.worker.metrics.aborted), ==, 0);
         client_fini(&client);
         net_close(&net);
     }

@@ -25,7 +25,7 @@ static void test_passing_failures(void)
         inject_once(&inject_accept, STEPS(-errors[i], -errors[i], 0, -errors[i]));
         serve(&tcp, tcp_connect(&tcp));
         serve(&tcp, tcp_connect(&tcp));
-        g_assert_cmpuint(tcp.net.worker.accepted_total, ==, 2);
+        g_assert_cmpuint(counter_read(&tcp.net.worker.metrics.accepted), ==, 2);
         g_assert_cmpuint(atomic_load(&tcp.net.service.connections), <=, 1);
         net_close(&tcp.net);
     }
@@ -75,10 +75,10 @@ static void test_shortage_ends_early(void)
     int fd = tcp_connect(&tcp);
     turn_until_calls(&tcp, 1);
     g_test_assert_expected_messages();
-    g_assert_cmpuint(tcp.net.worker.accepted_total, ==, 1);
+    g_assert_cmpuint(counter_read(&tcp.net.worker.metrics.accepted), ==, 1);
     client_fini(&client);
     turn_until_calls(&tcp, 2);
-    g_assert_cmpuint(tcp.net.worker.accepted_total, ==, 2);
+    g_assert_cmpuint(counter_read(&tcp.net.worker.metrics.accepted), ==, 2);
     serve(&tcp, fd);
     net_close(&tcp.net);
 }
@@ -125,10 +125,10 @@ static void test_memory_before_accepting(void)
     memory_fails_in = 1;
     while (memory_fails_in)
         net_turn(&tcp.net);
-    g_assert_cmpuint(tcp.net.worker.accepted_total, ==, 0);
+    g_assert_cmpuint(counter_read(&tcp.net.worker.metrics.accepted), ==, 0);
     clock_ahead_ns += 101 * ms;
     serve(&tcp, fd);
-    g_assert_cmpuint(tcp.net.worker.accepted_total, ==, 1);
+    g_assert_cmpuint(counter_read(&tcp.net.worker.metrics.accepted), ==, 1);
     net_close(&tcp.net);
 }
 
@@ -161,7 +161,7 @@ static void test_many(void)
         fds[i] = tcp_connect(&tcp);
     for (size_t i = 0; i < G_N_ELEMENTS(fds); i++)
         serve(&tcp, fds[i]);
-    g_assert_cmpuint(tcp.net.worker.accepted_total, ==, G_N_ELEMENTS(fds));
+    g_assert_cmpuint(counter_read(&tcp.net.worker.metrics.accepted), ==, G_N_ELEMENTS(fds));
     net_close(&tcp.net);
 }
 
@@ -185,7 +185,7 @@ static void test_max_connections(void)
     g_assert_cmpuint(atomic_load(&tcp.net.service.connections), ==, 2);
     client_fini(&clients[0]);
     client_run(&clients[2], &tcp.net, 100);
-    g_assert_cmpuint(tcp.net.worker.accepted_total, ==, 3);
+    g_assert_cmpuint(counter_read(&tcp.net.worker.metrics.accepted), ==, 3);
     client_fini(&clients[1]);
     client_fini(&clients[2]);
     net_close(&tcp.net);
@@ -204,14 +204,14 @@ static void test_max_connections_of_a_client(void)
     client_run(&clients[1], &tcp.net, 100);
     client_run_to_end(&clients[2], &tcp.net);
     g_assert_cmpuint(clients[2].received->len, ==, 0);
-    g_assert_cmpuint(tcp.net.worker.refused_total, ==, 1);
-    g_assert_cmpuint(tcp.net.worker.accepted_total, ==, 2);
+    g_assert_cmpuint(counter_read(&tcp.net.worker.metrics.refused[REFUSED_CLIENT_LIMIT]), ==, 1);
+    g_assert_cmpuint(counter_read(&tcp.net.worker.metrics.accepted), ==, 2);
     g_assert_cmpuint(atomic_load(&tcp.net.service.connections), ==, 2);
     for (size_t i = 0; i < G_N_ELEMENTS(clients); i++)
         client_fini(&clients[i]);
     turn_until_empty(&tcp);
     serve(&tcp, tcp_connect(&tcp));
-    g_assert_cmpuint(tcp.net.worker.refused_total, ==, 1);
+    g_assert_cmpuint(counter_read(&tcp.net.worker.metrics.refused[REFUSED_CLIENT_LIMIT]), ==, 1);
     turn_until_empty(&tcp);
     clients_free(tcp.net.service.clients);
     net_close(&tcp.net);

@@ -171,11 +171,11 @@ static void other_turn(struct worker *other)
 /* Returns the end of a client that has just been answered. */
 static int other_pair(struct worker *other)
 {
-    const union peer nobody = {.any = {.sa_family = AF_UNSPEC}};
     int fds[2];
     g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), ==, 0);
     g_assert_true(worker_reserve_connection(other));
-    g_assert_cmpint(connection_open(other, fds[1], &nobody), ==, 0);
+    const struct visitor nobody = {.fd = fds[1], .peer.any.sa_family = AF_UNSPEC};
+    g_assert_cmpint(connection_open(other, &nobody), ==, 0);
     g_assert_cmpint(write(fds[0], GET("/1"), strlen(GET("/1"))), >, 0);
     other_turn(other);
     return fds[0];

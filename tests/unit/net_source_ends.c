@@ -274,7 +274,7 @@ static void test_drain(void)
     g_assert_true(g_str_has_suffix(text, PLAIN("6", CLOSE, "GET /2")));
     client_fini(&client);
     g_assert_true(run_until_stopped(&net));
-    g_assert_cmpuint(net.worker.aborted_total, ==, 0);
+    g_assert_cmpuint(counter_read(&net.worker.metrics.aborted), ==, 0);
     scene_close(&scene, &net);
 }
 
@@ -288,7 +288,7 @@ static void test_drain_deadline(void)
     worker_drain(net.reactor, &net.worker);
     g_assert_true(run_until_stopped(&net));
     g_assert_cmpuint(scene.released, ==, 1);
-    g_assert_cmpuint(net.worker.aborted_total, ==, 1);
+    g_assert_cmpuint(counter_read(&net.worker.metrics.aborted), ==, 1);
     client_fini(&client);
     scene_close(&scene, &net);
 }

@@ -80,7 +80,7 @@ void inject_nothing(void)
  * EAGAIN, or gave less than was asked for, says so when there is more (epoll(7)). */
 enum { WATCHES_MAX = 1024 };
 
-static struct watch {
+static struct watched {
     int epoll_fd;
     struct epoll_event event;
     bool report;
@@ -89,9 +89,9 @@ static struct watch {
 int wrap_epoll_ctl(int epoll_fd, int operation, int fd, struct epoll_event *event)
 {
     g_assert_cmpint(fd, <, WATCHES_MAX);
-    watches[fd] = (struct watch){0};
+    watches[fd] = (struct watched){0};
     if (operation != EPOLL_CTL_DEL)
-        watches[fd] = (struct watch){.epoll_fd = epoll_fd, .event = *event};
+        watches[fd] = (struct watched){.epoll_fd = epoll_fd, .event = *event};
     return real_epoll_ctl(epoll_fd, operation, fd, event);
 }
 
@@ -293,12 +293,14 @@ void net_turn(struct net *net)
 
 int net_pair(struct net *net)
 {
-    const union peer nobody = {.any = {.sa_family = AF_UNSPEC}};
     int fds[2];
     g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), ==, 0);
     g_assert_true(worker_reserve_connection(&net->worker));
-    if (connection_open(&net->worker, fds[1], &nobody) != 0)
+    const struct visitor nobody = {.fd = fds[1], .peer.any.sa_family = AF_UNSPEC};
+    if (connection_open(&net->worker, &nobody) != 0) {
+        close(fds[1]);
         worker_release_connection(&net->worker);
+    }
     return fds[0];
 }
 

@@ -1,0 +1,56 @@
+/*
+ * counter.h - numbers that one thread counts and any thread may read meanwhile.
+ *
+ * Counting is a plain load, addition and store: no locked instruction, no fence. A reader sees each
+ * number as it was a moment ago, and several of them not as of the same moment.
+ */
+#ifndef BASE_COUNTER_H
+#define BASE_COUNTER_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct counter {
+    _Atomic uint64_t value;
+};
+
+static inline uint64_t counter_read(const struct counter *counter)
+{
+    return atomic_load_explicit(&counter->value, memory_order_relaxed);
+}
+
+static inline void counter_set(struct counter *counter, uint64_t value)
+{
+    atomic_store_explicit(&counter->value, value, memory_order_relaxed);
+}
+
+/* The counting thread only; a negative `change`, converted, counts down. */
+static inline void counter_add(struct counter *counter, uint64_t change)
+{
+    counter_set(counter, counter_read(counter) + change);
+}
+
+/* How long things took: how many at most each bound, and all together. */
+enum { HISTOGRAM_BOUNDS = 16 };
+
+/* Nanoseconds: 50 us to 10 s in steps of 1, 2.5, 5. */
+extern const uint64_t histogram_bounds[HISTOGRAM_BOUNDS];
+
+struct histogram {
+    struct counter
+        buckets[HISTOGRAM_BOUNDS + 1]; /* not cumulative; the last is beyond all bounds */
+    struct counter sum_ns;
+};
+
+/* `times` things took `duration_ns` each. */
+static inline void histogram_add(struct histogram *histogram, uint64_t duration_ns, uint64_t times)
+{
+    size_t at = 0;
+    while (at < HISTOGRAM_BOUNDS && duration_ns > histogram_bounds[at])
+        at++;
+    counter_add(&histogram->buckets[at], times);
+    counter_add(&histogram->sum_ns, duration_ns * times);
+}
+
+#endif

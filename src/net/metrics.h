@@ -1,0 +1,41 @@
+/*
+ * metrics.h - what one worker has done: counted on its thread, read on any (base/counter.h).
+ */
+#ifndef NET_METRICS_H
+#define NET_METRICS_H
+
+#include "base/counter.h"
+
+/* Why a client, or its request, was turned away. */
+enum refusal {
+    REFUSED_CLIENT_LIMIT, /* a connection: its client has max_connections_per_client */
+    REFUSED_FULL,         /* a try to accept while there are max_connections: it waits */
+    REFUSED_SHORT,        /* a try to accept without descriptors or memory: it waits */
+    REFUSED_MALFORMED,    /* a request that could not be parsed, or whose body was malformed */
+    REFUSED_SLOW,         /* a connection that a time-out or a minimum rate ended */
+    REFUSED_IDLE,         /* an idle connection that was closed to make room */
+    REFUSED_OFFLOAD,      /* a request: the queue of its pool is full */
+    REFUSALS
+};
+
+enum { STATES_MAX = 8 };
+
+struct metrics {
+    struct counter requests[6]; /* by class of status; [0]: without an answer, its client left */
+    struct counter received;    /* bytes */
+    struct counter sent;        /* bytes */
+    struct counter accepted;    /* connections, before any is handed to another worker */
+    struct counter handed_over; /* ... to other workers, new ones */
+    struct counter moved;       /* to other workers, between two requests */
+    struct counter taken_over;  /* from other workers, both kinds */
+    struct counter refused[REFUSALS];
+    struct counter states[STATES_MAX]; /* connections by enum waiting */
+    struct counter aborted; /* connections that the drain's deadline cut off amid a request */
+    struct counter stalls;  /* by the supervisor */
+    struct counter offload_waiting; /* requests in the queue of the pool, by atomic additions */
+    struct counter offload_running; /* requests on a thread of the pool, by atomic additions */
+    struct histogram latency;       /* of requests, when service.measures */
+    struct histogram offload;       /* how long requests waited in the queue of the pool */
+};
+
+#endif
