@@ -72,6 +72,8 @@ struct server_options {
                                      max_connections leaves room for them; default none */
 
     enum server_balance balance;
+    bool keep_connections; /* on the reactor that they came to; else, but for HASH, some move
+                              between two requests from a reactor that is busy to one that is not */
 
     /* Handlers that keep their loop from serving others; docs/operating.md. */
     int stall_warning_ms; /* warn of a handler that takes longer; default 100, negative: never */

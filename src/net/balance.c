@@ -9,10 +9,10 @@
 
 enum {
     WINDOW_MS = 1000, /* what is pending for so long is not coming */
-    BUSY_WHOLE = 1000,
-    BUSY_SHARE = 4,  /* a review's weight in the mean over time: one in so many */
-    HOT = 250,       /* how much busier than the others, of BUSY_WHOLE, before it weighs anything */
-    WORK_WEIGHT = 4, /* mean loads that a whole BUSY_WHOLE beyond that counts as */
+    BUSY_SHARE = 4,   /* a review's weight in the mean over time: one in so many */
+    HOT =
+        250, /* how much busier than the others, of BALANCE_BUSY_WHOLE, before it weighs anything */
+    WORK_WEIGHT = 4, /* mean loads that a whole BALANCE_BUSY_WHOLE beyond that counts as */
 };
 
 #define NS_PER_MS UINT64_C(1000000)
@@ -21,7 +21,7 @@ enum {
 struct balance_review {
     uint64_t now_ns; /* at the last review; 0: there was none */
     uint64_t busy_ns;
-    unsigned busy;      /* lately, of BUSY_WHOLE */
+    unsigned busy;      /* lately, of BALANCE_BUSY_WHOLE */
     uint64_t window_ns; /* when the present window began */
     int least_pending;  /* in it */
 };
@@ -102,9 +102,9 @@ static void weigh_time(struct balance_review *review, uint64_t now_ns, uint64_t 
 {
     uint64_t passed_ns = now_ns - review->now_ns;
     if (review->now_ns && passed_ns) {
-        uint64_t busy = (busy_ns - review->busy_ns) * BUSY_WHOLE / passed_ns;
-        if (busy > BUSY_WHOLE)
-            busy = BUSY_WHOLE;
+        uint64_t busy = (busy_ns - review->busy_ns) * BALANCE_BUSY_WHOLE / passed_ns;
+        if (busy > BALANCE_BUSY_WHOLE)
+            busy = BALANCE_BUSY_WHOLE;
         review->busy = (review->busy * (BUSY_SHARE - 1) + (unsigned)busy) / BUSY_SHARE;
     }
     review->now_ns = now_ns;
@@ -123,7 +123,7 @@ static unsigned weigh_work(const struct balance *balance, unsigned index)
     uint64_t usual = others / (balance->count - 1) + HOT;
     uint64_t busy = balance->reviews[index].busy;
     uint64_t mean = connections / balance->count + 1;
-    return busy > usual ? (unsigned)((busy - usual) * mean * WORK_WEIGHT / BUSY_WHOLE) : 0;
+    return busy > usual ? (unsigned)((busy - usual) * mean * WORK_WEIGHT / BALANCE_BUSY_WHOLE) : 0;
 }
 
 /* Connections whose handshake is in progress are pending too, but hardly ever all the time: what is
@@ -158,4 +158,9 @@ void balance_review(struct balance *balance, unsigned index, uint64_t now_ns, ui
     __atomic_store_n(&load->work, weigh_work(balance, index), __ATOMIC_RELAXED);
     if (balance->mode == BALANCE_LEAST)
         give_up(load, review, now_ns, waiting, arg, index);
+}
+
+unsigned balance_busy(const struct balance *balance, unsigned index)
+{
+    return balance->reviews[index].busy;
 }

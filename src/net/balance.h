@@ -17,6 +17,8 @@
 
 enum balance_mode { BALANCE_HASH, BALANCE_LEAST, BALANCE_HANDOFF };
 
+enum { BALANCE_BUSY_WHOLE = 1000 }; /* a reactor that is always busy */
+
 struct balance_kernel;
 struct balance_review;
 
@@ -93,5 +95,8 @@ static inline unsigned load_of(const struct load *load)
  * only when it matters). Corrects `given_up` and weighs `work`. */
 void balance_review(struct balance *balance, unsigned index, uint64_t now_ns, uint64_t busy_ns,
                     unsigned (*waiting)(void *arg, unsigned index), void *arg);
+
+/* How busy the reactor was lately, as of its last review, of BALANCE_BUSY_WHOLE. */
+unsigned balance_busy(const struct balance *balance, unsigned index);
 
 #endif

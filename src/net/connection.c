@@ -10,6 +10,7 @@
 #include "net/connection_private.h"
 
 #include "net/balance.h"
+#include "net/moves.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -116,6 +117,19 @@ void connection_close(struct connection *connection)
     connection_drop_exchange(connection);
     leave(connection);
     visitor_turn_away(worker, &visitor);
+}
+
+void connection_move(struct connection *connection, unsigned to)
+{
+    struct worker *worker = connection->worker;
+    const struct visitor visitor = {
+        .fd = connection->fd, .requests = connection->requests, .peer = connection->peer};
+    leave(connection);
+    load_assign(worker->service->workers[to].load);
+    if (handoff_send(worker, to, &visitor))
+        counter_add(&worker->metrics.moved, 1);
+    else if (connection_open(worker, &visitor) != 0)
+        visitor_turn_away(worker, &visitor);
 }
 
 struct connection *connection_next(const struct connection *connection)
@@ -229,6 +243,8 @@ void connection_settle(struct connection *connection)
     }
     connection->active_ns = reactor_now(connection->worker->reactor);
     connection_update_deadline(connection);
+    if (connection->worker->moves)
+        moves_consider(connection);
 }
 
 /* --- events --- */

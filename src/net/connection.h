@@ -19,6 +19,10 @@ bool connection_prepare(struct worker *worker);
  * caller's. */
 int connection_open(struct worker *worker, const struct visitor *visitor);
 
+/* Hands it to worker `to` without a byte lost; it must wait for a request. When that fails, it
+ * stays here, or is closed. */
+void connection_move(struct connection *connection, unsigned to);
+
 /* Closes and forgets the connection, whatever it is doing. */
 void connection_close(struct connection *connection);
 

@@ -39,6 +39,8 @@ struct service {
     unsigned max_connections;
     struct clients *clients; /* NULL: no limit for each client */
     struct balance *balance; /* NULL: nothing to balance */
+    bool keeps_connections;  /* on their reactors: they are not moved (moves.h) */
+    uint64_t next_moves_ns;  /* the supervisor's: not before */
     bool measures;           /* take the time of each request, for metrics.latency */
     unsigned drain_timeout_ms;
     struct worker *workers;
@@ -76,6 +78,12 @@ struct worker {
     uint64_t next_relief_ns;
     struct post relief; /* of another worker that found no room */
     atomic_bool relief_asked;
+    struct post moves_post; /* see moves.h; the next three are written before it is put */
+    atomic_bool moves_asked;
+    unsigned moves_to;    /* worker */
+    unsigned moves_share; /* of the active connections, of BALANCE_BUSY_WHOLE */
+    unsigned moves;       /* that are still to be made */
+    uint64_t moves_end_ns;
     bool draining;
     uint64_t drain_began_ns;
     struct reactor_timer drain_tick;

@@ -267,6 +267,7 @@ bool options_parse(struct options *options, int argc, char **argv, char **messag
     options->server.announce = !options->quiet;
     if (options->balance != OPTIONS_BALANCE_AUTO)
         options->server.balance = (enum server_balance)options->balance;
+    options->server.keep_connections = options->keep_connections;
     options->server.stall_trace = options->stall_trace;
     options->server.admin = options->admin;
     options->server.admin_anywhere = options->admin_anywhere;

@@ -33,6 +33,7 @@ struct options {
     char *not_found; /* owned; NULL: none */
     char *fallback;
     int balance; /* 0: not given */
+    int keep_connections;
     int stall_trace;
     char *admin; /* owned; NULL: none */
     int admin_anywhere;

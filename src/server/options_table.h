@@ -31,7 +31,7 @@ struct option {
     const char *details; /* sentences for the man page, or "" */
 };
 
-enum { OPTION_COUNT = 37 };
+enum { OPTION_COUNT = 38 };
 
 extern const struct option option_table[OPTION_COUNT];
 

@@ -114,6 +114,7 @@ static void resolve_limits(struct server *server, const struct server_options *o
                                                              options->handler_descriptors);
     server->max_connections_per_client = options->max_connections_per_client;
     service->max_requests = options->max_requests;
+    service->keeps_connections = options->keep_connections;
     service->drain_timeout_ms = milliseconds_or(options->drain_timeout_s, DEFAULT_DRAIN_TIMEOUT_S);
     service->header_timeout_ms =
         milliseconds_or(options->header_timeout_s, DEFAULT_HEADER_TIMEOUT_S);

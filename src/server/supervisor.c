@@ -1,5 +1,6 @@
 #include "server/supervisor.h"
 
+#include "net/moves.h"
 #include "reactor/turns.h"
 #include "server/state.h"
 
@@ -49,6 +50,8 @@ static void review_balance(struct server *server, uint64_t now_ns)
             busy_ns += now_ns - turn_ns;
         balance_review(&server->balance, t, now_ns, busy_ns, count_waiting, server);
     }
+    if (!server->service.keeps_connections)
+        moves_review(&server->service, now_ns);
 }
 
 static void on_tick(struct reactor *reactor, void *arg)

@@ -15,6 +15,7 @@ static const struct {
     {"drain-timeout", 0},
     {"backlog", 0},
     {"balance", 0},
+    {"keep-connections", 0},
     {"stall-warning", 0},
     {"stall-trace", 0},
     {"admin", 0},
