@@ -31,7 +31,7 @@ static void on_arrival(struct reactor *reactor, void *arg)
     free(handoff);
     load_settle(worker->load);
     counter_add(&worker->metrics.taken_over, 1);
-    if (connection_open(worker, &visitor) != 0)
+    if (worker->closed || connection_open(worker, &visitor) != 0)
         visitor_turn_away(worker, &visitor);
 }
 

@@ -48,6 +48,7 @@ static void close_listeners(struct worker *worker)
 
 void worker_close_all(struct worker *worker)
 {
+    worker->closed = true;
     close_listeners(worker);
     while (worker->connections)
         connection_close(worker->connections);

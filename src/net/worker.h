@@ -84,6 +84,7 @@ struct worker {
     unsigned moves_share; /* of the active connections, of BALANCE_BUSY_WHOLE */
     unsigned moves;       /* that are still to be made */
     uint64_t moves_end_ns;
+    bool closed; /* worker_close_all() has been called */
     bool draining;
     uint64_t drain_began_ns;
     struct reactor_timer drain_tick;
@@ -100,7 +101,8 @@ int worker_init(struct worker *worker, struct reactor *reactor, struct service *
  */
 int worker_listen(struct worker *worker, int fd);
 
-/* Closes what is open: handlers that were still to answer are cancelled. */
+/* Closes what is open, for good: handlers that were still to answer are cancelled, and clients that
+ * are handed over later are turned away. */
 void worker_close_all(struct worker *worker);
 
 /* worker_close_all(), and frees what the worker holds. */

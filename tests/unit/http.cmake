@@ -45,7 +45,7 @@ unit_test(http_decode WRAP malloc)
 target_sources(unit_http_decode PRIVATE unit/exchange_support.c)
 
 # net_support.c stands in for these.
-foreach(name IN ITEMS connection life drain listener later cancel deadline room backlog places body
+foreach(name IN ITEMS connection life drain handoff listener later cancel deadline room backlog places body
         body_ends stream echo file breaks)
     unit_test(net_${name}
               WRAP recv send sendmsg accept4 epoll_ctl malloc calloc realloc free clock_gettime)
