@@ -60,6 +60,7 @@ void worker_fini(struct worker *worker)
     connection_free_spares(worker);
     connection_free_exchanges(worker);
     free(worker->listeners);
+    worker->listener_count = 0;
     free(worker->in);
     buffer_free(&worker->out);
     buffer_free(&worker->no_fields);

@@ -84,7 +84,8 @@ struct worker {
     unsigned moves_share; /* of the active connections, of BALANCE_BUSY_WHOLE */
     unsigned moves;       /* that are still to be made */
     uint64_t moves_end_ns;
-    bool closed; /* worker_close_all() has been called */
+    atomic_uint arriving; /* clients that other workers have sent and it has not got */
+    bool closed;          /* for good: what arrives is turned away */
     bool draining;
     uint64_t drain_began_ns;
     struct reactor_timer drain_tick;

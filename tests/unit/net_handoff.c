@@ -29,7 +29,8 @@ static void pair_open(struct pair *pair)
 {
     char why[64];
     net_open(&pair->net);
-    g_assert_cmpint(balance_open(&pair->balance, BALANCE_HANDOFF, 2, why, sizeof(why)), ==, 0);
+    const struct balance_sockets none = {.reactors = 2};
+    g_assert_cmpint(balance_open(&pair->balance, BALANCE_HANDOFF, &none, why, sizeof(why)), ==, 0);
     clock_stands = true;
     pair->net.service.workers = pair->workers;
     pair->net.service.worker_count = 2;
