@@ -76,36 +76,40 @@ static bool may_speak(struct watchdog *watchdog, struct guard *guard, uint64_t n
     return true;
 }
 
+enum { KEEPER_MAX = 320 };
+
+static const char *name_keeper(const struct guard *guard, char name[KEEPER_MAX])
+{
+    if (guard->seen.what)
+        g_snprintf(name, KEEPER_MAX, "the handler of %s", guard->seen.what);
+    else
+        g_strlcpy(name, "something that is no handler (a timer, a descriptor, posted work)",
+                  KEEPER_MAX);
+    return name;
+}
+
 static void tell(const struct watchdog *watchdog, const struct guard *guard, uint64_t end_ns,
                  bool is_over)
 {
-    unsigned index = (unsigned)(guard - watchdog->guards);
-    uint64_t length_ms = end_ns > guard->from_ns ? (end_ns - guard->from_ns) / NS_PER_MS : 0;
+    char name[KEEPER_MAX];
     char more[80] = "";
-    if (!is_over)
-        g_snprintf(more, sizeof(more), ", and still does");
-    else if (guard->left_out)
+    uint64_t length_ms = end_ns > guard->from_ns ? (end_ns - guard->from_ns) / NS_PER_MS : 0;
+    if (guard->left_out && is_over)
         g_snprintf(more, sizeof(more), "; %" G_GUINT64_FORMAT " times before were not logged",
                    guard->left_out);
-    if (guard->seen.what)
-        g_warning(
-            "the handler of %.300s kept reactor %u from everything else for %" G_GUINT64_FORMAT
-            " ms%s",
-            guard->seen.what, index, length_ms, more);
-    else
-        g_warning("something that is no handler (a timer, a descriptor, posted work) kept reactor "
-                  "%u from everything else for %" G_GUINT64_FORMAT " ms%s",
-                  index, length_ms, more);
+    g_warning("%s %s reactor %u from everything else for %" G_GUINT64_FORMAT " ms%s",
+              name_keeper(guard, name), is_over ? "kept" : "has kept",
+              (unsigned)(guard - watchdog->guards), length_ms,
+              is_over ? more : ", and it is not over");
 }
 
 static void log_trace(const struct watchdog *watchdog, struct guard *guard)
 {
+    char name[KEEPER_MAX];
     if (!trace_is_taken(&guard->trace))
         return;
-    g_warning("reactor %u is kept by %s%.300s; its stack, the innermost call first:",
-              (unsigned)(guard - watchdog->guards),
-              guard->seen.what ? "the handler of " : "something that is no handler",
-              guard->seen.what ? guard->seen.what : "");
+    g_warning("%s keeps reactor %u from everything else; its stack, the innermost call first:",
+              name_keeper(guard, name), (unsigned)(guard - watchdog->guards));
     trace_log(&guard->trace);
 }
 
