@@ -6,9 +6,11 @@
 static struct sigaction urg_before;
 
 /* This thread is the one that stalls: a signal to itself is delivered before pthread_kill(3)
- * returns. Not static, and neither inlined nor left before its last call, so that the trace names
- * it. */
-__attribute__((noinline)) void stalling_function(uint64_t until_ms);
+ * returns. */
+void stalling_function(uint64_t until_ms);
+
+/* Neither inlined nor left before its last call, and exported, so that the trace names it. */
+static void (*volatile stall_until)(uint64_t until_ms) = stalling_function;
 static volatile bool has_returned;
 
 void stalling_function(uint64_t until_ms)
@@ -44,7 +46,7 @@ static void test_trace_of_a_handler(void)
     open_traced();
     begin_turn(&loops[1], 0);
     watch_call_begins(&loops[1], "/slow");
-    stalling_function(150);
+    stall_until(150);
     g_assert_cmpstr(lines[0], ==,
                     "the handler of /slow keeps reactor 1 from everything else; its stack, the "
                     "innermost call first:");
@@ -52,7 +54,7 @@ static void test_trace_of_a_handler(void)
     g_assert_cmpuint(lines_with("(main+"), ==, 1);
     g_assert_nonnull(strstr(lines[1], "  #0 "));
     line_count = 0;
-    stalling_function(1000);
+    stall_until(1000);
     assert_silent(); /* once is enough */
     end_call(&loops[1], 1001);
     look(1025);
@@ -64,7 +66,7 @@ static void test_trace_outside_of_handlers(void)
 {
     open_traced();
     begin_turn(&loops[1], 0);
-    stalling_function(150);
+    stall_until(150);
     g_assert_true(g_str_has_prefix(lines[0], NO_HANDLER "keeps reactor 1"));
     g_assert_cmpuint(lines_with("stalling_function"), ==, 1);
     line_count = 0;
@@ -85,7 +87,7 @@ static void test_trace_that_comes_too_late(void)
     pthread_sigmask(SIG_BLOCK, &urgent, &before);
     begin_turn(&loops[1], 0);
     watch_call_begins(&loops[1], "/slow");
-    stalling_function(150);
+    stall_until(150);
     assert_silent();
     end_call(&loops[1], 151);
     errno = 4711;
@@ -95,7 +97,7 @@ static void test_trace_that_comes_too_late(void)
     assert_said("the handler of /slow kept reactor 1 from everything else for 151 ms");
     /* The next one is traced again. */
     watch_call_begins(&loops[1], "/slow");
-    stalling_function(400);
+    stall_until(400);
     g_assert_cmpuint(lines_with("stalling_function"), ==, 1);
     line_count = 0;
     close_traced();
