@@ -12,7 +12,7 @@ import time
 import unittest
 
 from client import request
-from harness import ROOT, Server, ServerTest, finish, scaled, together, wait_until
+from harness import ROOT, SANITIZE, Server, ServerTest, finish, scaled, together, wait_until
 
 PROGRAM = os.environ.get("COREACTOR_STALL_SERVER") or ROOT + "/build/release/tests/stall_server"
 STALL_MS = 300
@@ -182,6 +182,7 @@ class Rest(ServerTest):
             return self.naps(server) == before
         wait_until(rests, "nothing happens any more")
 
+    @unittest.skipIf(SANITIZE == "thread", "the sanitizer has a thread that never rests")
     def test_an_idle_server_does_nothing(self):
         for arguments in (["-j", "1"], ["-j", "2", "--balance", "handoff", "--stall-warning", "1"]):
             with self.subTest(arguments=arguments):
