@@ -73,9 +73,12 @@ struct server_options {
 
     enum server_balance balance;
 
-    /* Handlers that keep their loop from serving others; docs/operating.md. */
-    int stall_warning_ms; /* warn of a handler that takes longer; default 100, negative: never */
-    bool stall_trace;     /* and write its stack on stderr; takes SIGURG while server_run() runs */
+    /* Handlers that keep their loop from serving others, and timers and other callbacks of the
+     * program's that do; docs/operating.md. Warnings go to GLib's log. */
+    int stall_warning_ms; /* warn of one that takes longer; default 100, negative: never */
+    bool stall_trace; /* and log its stack; takes SIGURG while server_run() runs, which interrupts
+                         blocking calls of the handler once (EINTR where SA_RESTART has no effect,
+                         see signal(7)) */
 
     /* Routes of server_route_offload(). */
     unsigned offload_threads; /* default: 4, or twice the CPUs when those are more */
