@@ -98,7 +98,7 @@ static int find_supervisor(struct reactor *reactor, unsigned index, void *arg)
     return 0;
 }
 
-static bool is_supervised(struct server_options options)
+static void assert_supervised(bool expected, struct server_options options)
 {
     struct look look = {0};
     options.reactor_start = find_supervisor;
@@ -108,18 +108,17 @@ static bool is_supervised(struct server_options options)
     server_stop(server);
     pthread_join(run_aside(server), NULL);
     server_free(server);
-    return look.found;
+    g_assert_cmpint(look.found, ==, expected);
 }
 
 static void test_only_where_there_is_work(void)
 {
-    g_assert_false(
-        is_supervised((struct server_options){SMALL, .threads = 1, .stall_warning_ms = -1}));
-    g_assert_true(is_supervised((struct server_options){SMALL, .threads = 1}));
-    g_assert_false(is_supervised((struct server_options){
-        SMALL, .threads = 2, .stall_warning_ms = -1, .balance = SERVER_BALANCE_HASH}));
-    g_assert_true(is_supervised((struct server_options){SMALL, .threads = 2, .stall_warning_ms = -1,
-                                                        .balance = SERVER_BALANCE_HANDOFF}));
+    assert_supervised(true, (struct server_options){SMALL, .threads = 1});
+    assert_supervised(false, (struct server_options){SMALL, .threads = 1, .stall_warning_ms = -1});
+    assert_supervised(false, (struct server_options){SMALL, .threads = 2, .stall_warning_ms = -1,
+                                                     .balance = SERVER_BALANCE_HASH});
+    assert_supervised(true, (struct server_options){SMALL, .threads = 2, .stall_warning_ms = -1,
+                                                    .balance = SERVER_BALANCE_HANDOFF});
 }
 
 /* --- what fails --- */
