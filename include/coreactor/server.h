@@ -75,9 +75,12 @@ struct server_options {
     bool keep_connections; /* on the reactor that they came to; else, but for HASH, some move
                               between two requests from a reactor that is busy to one that is not */
 
-    /* Handlers that keep their loop from serving others; docs/operating.md. */
-    int stall_warning_ms; /* warn of a handler that takes longer; default 100, negative: never */
-    bool stall_trace;     /* and write its stack on stderr; takes SIGURG while server_run() runs */
+    /* Handlers that keep their loop from serving others, and timers and other callbacks of the
+     * program's that do; docs/operating.md. Warnings go to GLib's log. */
+    int stall_warning_ms; /* warn of one that takes longer; default 100, negative: never */
+    bool stall_trace; /* and log its stack; takes SIGURG while server_run() runs, which interrupts
+                         blocking calls of the handler once (EINTR where SA_RESTART has no effect,
+                         see signal(7)) */
 
     /* Routes of server_route_offload(). */
     unsigned offload_threads; /* default: 4, or twice the CPUs when those are more */

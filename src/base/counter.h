@@ -31,16 +31,16 @@ static inline void counter_add(struct counter *counter, uint64_t change)
     counter_set(counter, counter_read(counter) + change);
 }
 
-/* How long things took: how many at most each bound, and all together. */
-enum { HISTOGRAM_BOUNDS = 16 };
+enum { HISTOGRAM_BOUNDS = 17 };
 
 /* Nanoseconds: 50 us to 10 s in steps of 1, 2.5, 5. */
 extern const uint64_t histogram_bounds[HISTOGRAM_BOUNDS];
 
+/* How long things took. [i] counts those that took bounds[i] at most and more than bounds[i - 1];
+ * the last one those beyond all bounds. */
 struct histogram {
-    struct counter
-        buckets[HISTOGRAM_BOUNDS + 1]; /* not cumulative; the last is beyond all bounds */
-    struct counter sum_ns;
+    struct counter buckets[HISTOGRAM_BOUNDS + 1];
+    struct counter sum_ns; /* of all of them, modulo 2^64: 584 years */
 };
 
 /* `times` things took `duration_ns` each. */

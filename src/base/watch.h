@@ -1,7 +1,12 @@
 /*
  * watch.h - what a loop is doing, for whoever watches it from another thread.
  *
- * The loop's thread writes, any thread reads; `overdue` goes the other way. See counter.h.
+ * The loop's thread writes and any thread reads, as in counter.h; only `longest_ns`,
+ * `overdue_call`, `overdue_turn` and `bell` are written by the watcher too. The clock is read twice
+ * a turn and never for a call: a call costs a few plain loads and stores.
+ *
+ * Order: what is stored later is seen later (release, acquire: plain moves where memory is strongly
+ * ordered). So whoever sees that a call or a turn is over sees its `over_ns` as well.
  */
 #ifndef BASE_WATCH_H
 #define BASE_WATCH_H
@@ -17,40 +22,80 @@ struct watch {
     struct counter longest_ns;  /* of the turns since it was last set to 0, by the watcher */
     struct counter calls;       /* of handlers, that have begun */
     _Atomic(const char *) what; /* the route of the call in progress; NULL: there is none */
-    struct counter
-        overdue; /* by the watcher: the call, as numbered by `calls`, that takes too long */
-    struct counter over_ns; /* when that call was over; 0: not yet */
+    /* By the watcher: the call, as numbered by `calls`, and the turn, from 1, whose end it wants to
+     * know. */
+    struct counter overdue_call;
+    struct counter overdue_turn;
+    struct counter over_ns; /* the last end of such a call or turn */
+    atomic_bool bell;       /* by the watcher: it sleeps until `ring` is called */
+    void (*ring)(void *arg);
+    void *ring_arg;
+};
+
+/* What a loop does at one moment. Two that are the same, one after the other, mean that nothing was
+ * begun or ended in between. */
+struct activity {
+    uint64_t turn_ns; /* 0: it waits */
+    uint64_t calls;
+    const char *what; /* NULL: no handler */
 };
 
 uint64_t watch_clock(void); /* nanoseconds of CLOCK_MONOTONIC */
 
+/* --- on the loop's thread --- */
+
+/* Wakes the watcher, once. */
+void watch_ring(struct watch *watch);
+
 static inline void watch_turn_begins(struct watch *watch, uint64_t now_ns)
 {
-    counter_set(&watch->turn_ns, now_ns);
+    atomic_store_explicit(&watch->turn_ns.value, now_ns, memory_order_release);
+    if (__builtin_expect(atomic_load_explicit(&watch->bell, memory_order_relaxed), false))
+        watch_ring(watch);
 }
 
+/* A turn that ends before it began, by the clock, took no time. */
 static inline void watch_turn_ends(struct watch *watch, uint64_t began_ns, uint64_t now_ns)
 {
-    uint64_t length_ns = now_ns - began_ns;
-    counter_set(&watch->turn_ns, 0);
-    counter_add(&watch->busy_ns, length_ns);
-    counter_add(&watch->turns, 1);
+    uint64_t length_ns = now_ns > began_ns ? now_ns - began_ns : 0;
+    uint64_t turn = counter_read(&watch->turns) + 1;
+    if (__builtin_expect(counter_read(&watch->overdue_turn) == turn, false))
+        counter_set(&watch->over_ns, now_ns);
     if (length_ns > counter_read(&watch->longest_ns))
         counter_set(&watch->longest_ns, length_ns);
+    /* In this order for watch_busy(). */
+    atomic_store_explicit(&watch->turn_ns.value, 0, memory_order_release);
+    atomic_store_explicit(&watch->busy_ns.value, counter_read(&watch->busy_ns) + length_ns,
+                          memory_order_release);
+    atomic_store_explicit(&watch->turns.value, turn, memory_order_release);
 }
 
 /* A handler of the route `what` (a text that outlives the watcher) is called. */
 static inline void watch_call_begins(struct watch *watch, const char *what)
 {
-    counter_add(&watch->calls, 1);
-    atomic_store_explicit(&watch->what, what, memory_order_relaxed);
+    atomic_store_explicit(&watch->calls.value, counter_read(&watch->calls) + 1,
+                          memory_order_release);
+    atomic_store_explicit(&watch->what, what, memory_order_release);
 }
 
 static inline void watch_call_ends(struct watch *watch)
 {
-    atomic_store_explicit(&watch->what, NULL, memory_order_relaxed);
-    if (__builtin_expect(counter_read(&watch->overdue) == counter_read(&watch->calls), false))
+    if (__builtin_expect(counter_read(&watch->overdue_call) == counter_read(&watch->calls), false))
         counter_set(&watch->over_ns, watch_clock());
+    atomic_store_explicit(&watch->what, NULL, memory_order_release);
 }
+
+/* --- on any thread --- */
+
+struct activity watch_activity(const struct watch *watch);
+
+static inline bool activity_is_same(const struct activity *one, const struct activity *other)
+{
+    return one->turn_ns == other->turn_ns && one->calls == other->calls && one->what == other->what;
+}
+
+/* How long the loop was busy so far, at `now_ns`, with the turn in progress. It may be less, by one
+ * turn, than what was returned just before, when that turn ends at the same time. */
+uint64_t watch_busy(const struct watch *watch, uint64_t now_ns);
 
 #endif

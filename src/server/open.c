@@ -143,6 +143,7 @@ static int open_clients(struct server *server)
 
 void server_close(struct server *server)
 {
+    supervisor_close(server); /* work that was posted to it looks at the workers */
     for (unsigned t = 0; t < server->worker_count; t++) {
         worker_fini(&server->workers[t]);
         reactor_destroy(server->workers[t].reactor);
@@ -152,7 +153,6 @@ void server_close(struct server *server)
         if (server->listeners[i] >= 0)
             close(server->listeners[i]);
     }
-    supervisor_close(server);
     balance_close(&server->balance);
     clients_free(server->service.clients);
     free(server->sockets);

@@ -38,9 +38,16 @@ const struct option option_table[OPTION_COUNT] = {
      "busy "
      "all the time to one that is not."},
     {"stall-warning", 0, OPTION_LIMIT, AT(server.stall_warning_ms), 0, 3600000, "MS",
-     "warn of a handler that keeps its thread for longer (default 100, 0: never)", ""},
+     "warn of a handler that keeps its thread for longer (default 100, 0: never)",
+     "A line on standard error names its route and how long it took; "
+     "of each route at most three in ten seconds. "
+     "Another thread looks four times within that time, so that somewhat longer ones may escape "
+     "it, "
+     "but none of one and a half times the length."},
     {"stall-trace", 0, OPTION_FLAG, AT(stall_trace), 0, 0, NULL,
-     "and write the stack of that thread on standard error", ""},
+     "and write the stack of that thread on standard error",
+     "While it is kept, the innermost call first. "
+     "Calls of functions that are not exported have an offset for addr2line(1) instead of a name."},
     {"admin", 0, OPTION_TEXT, AT(admin), 0, 0, "ADDR:PORT|unix:PATH",
      "serve the operator there: /metrics, /status, /healthz, /readyz (default: nowhere)",
      "/metrics is for Prometheus, /status a page, or JSON for clients that prefer it. "

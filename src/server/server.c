@@ -156,6 +156,7 @@ static void serve(struct server *server, unsigned thread)
 static void run_member(struct server *server, unsigned thread)
 {
     reactor = server->workers[thread].reactor;
+    supervisor_join(server, thread);
     bool started = start_member(server, thread);
     /* All are there, and have started or not: only now is it true that the server listens. */
 #pragma omp barrier
@@ -172,6 +173,7 @@ static void run_member(struct server *server, unsigned thread)
     if (started && server->reactor_stop)
         server->reactor_stop(reactor, thread, server->reactor_arg);
     reactor_set_data(reactor, NULL);
+    supervisor_leave(server, thread);
 }
 
 static int run_team(struct server *server)

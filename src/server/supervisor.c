@@ -8,18 +8,20 @@
 #include <glib.h>
 #include <netinet/tcp.h>
 #include <signal.h>
+#include <stdlib.h>
 
 enum {
     TICKS_PER_STALL = 4, /* so that a stall is seen when it has taken a quarter longer at most */
     TICK_MAX_MS = 100,
     REVIEW_MS = 100, /* between two reviews of the balance */
+    REST_MS = 1000,  /* without a turn, before it stops looking */
 };
 
 #define NS_PER_MS UINT64_C(1000000)
 
 static bool is_needed(const struct server *server)
 {
-    return server->threads > 1 || server->stall_warning_ms || server->admin_where;
+    return server->balance.mode != BALANCE_HASH || server->stall_warning_ms || server->admin_where;
 }
 
 /* --- on its thread --- */
@@ -43,15 +45,72 @@ static unsigned count_waiting(void *arg, unsigned index)
 static void review_balance(struct server *server, uint64_t now_ns)
 {
     for (unsigned t = 0; t < server->worker_count; t++) {
-        const struct watch *watch = reactor_watch(server->workers[t].reactor);
-        uint64_t turn_ns = counter_read(&watch->turn_ns);
-        uint64_t busy_ns = counter_read(&watch->busy_ns);
-        if (turn_ns && now_ns > turn_ns)
-            busy_ns += now_ns - turn_ns;
-        balance_review(&server->balance, t, now_ns, busy_ns, count_waiting, server);
+        uint64_t *busy_ns = &server->supervisor.busy_ns[t];
+        *busy_ns = MAX(*busy_ns, watch_busy(reactor_watch(server->workers[t].reactor), now_ns));
+        balance_review(&server->balance, t, now_ns, *busy_ns, count_waiting, server);
     }
     if (!server->service.keeps_connections)
         moves_review(&server->service, now_ns);
+}
+
+/* --- rest: an idle server makes no system calls --- */
+
+/* Sets the bells, or takes them away. Each reactor looks at its own once a turn. */
+static void set_bells(struct server *server, bool set)
+{
+    server->supervisor.bells_set = set;
+    for (unsigned t = 0; t < server->worker_count; t++)
+        atomic_store(&reactor_watch(server->workers[t].reactor)->bell, set);
+}
+
+/* Whether a reactor is in a turn, or has made one since the last call. */
+static bool is_active(struct server *server)
+{
+    uint64_t before = server->supervisor.turns;
+    uint64_t turns = 0;
+    bool in_turn = false;
+    for (unsigned t = 0; t < server->worker_count; t++) {
+        const struct watch *watch = reactor_watch(server->workers[t].reactor);
+        turns += counter_read(&watch->turns);
+        in_turn |= counter_read(&watch->turn_ns) != 0;
+    }
+    server->supervisor.turns = turns;
+    return in_turn || turns != before;
+}
+
+/* Between the bells and the rest lies a tick, long enough for all threads to see each other's
+ * stores: a turn that began before it saw its bell is seen here. */
+static void rest_if_idle(struct server *server, uint64_t now_ns)
+{
+    struct supervisor *supervisor = &server->supervisor;
+    if (is_active(server)) {
+        supervisor->active_ns = now_ns;
+        if (supervisor->bells_set)
+            set_bells(server, false);
+    } else if (supervisor->bells_set) {
+        reactor_timer_start(&supervisor->tick, UINT32_MAX, supervisor->tick_ms);
+    } else if (now_ns - supervisor->active_ns >= REST_MS * NS_PER_MS) {
+        set_bells(server, true);
+    }
+}
+
+/* A reactor has made a turn. On the supervisor's thread. */
+static void on_ring(struct reactor *reactor, void *arg)
+{
+    struct server *server = arg;
+    struct supervisor *supervisor = &server->supervisor;
+    atomic_store(&supervisor->rung, false);
+    set_bells(server, false);
+    supervisor->active_ns = reactor_now(reactor);
+    reactor_timer_start(&supervisor->tick, supervisor->tick_ms, supervisor->tick_ms);
+}
+
+/* The same on the reactor's thread. */
+static void ring(void *arg)
+{
+    struct supervisor *supervisor = arg;
+    if (!atomic_exchange(&supervisor->rung, true))
+        reactor_post_embedded(supervisor->reactor, &supervisor->ring);
 }
 
 static void on_tick(struct reactor *reactor, void *arg)
@@ -59,10 +118,12 @@ static void on_tick(struct reactor *reactor, void *arg)
     struct server *server = arg;
     struct supervisor *supervisor = &server->supervisor;
     uint64_t now_ns = reactor_now(reactor);
+    watchdog_look(&supervisor->watchdog, now_ns, atomic_load(&server->service.draining));
     if (now_ns >= supervisor->review_ns) {
         supervisor->review_ns = now_ns + REVIEW_MS * NS_PER_MS;
         review_balance(server, now_ns);
     }
+    rest_if_idle(server, now_ns);
 }
 
 static void *run(void *arg)
@@ -72,7 +133,42 @@ static void *run(void *arg)
     return NULL;
 }
 
+/* --- on the reactors' --- */
+
+void supervisor_join(struct server *server, unsigned thread)
+{
+    struct watchdog *watchdog = &server->supervisor.watchdog;
+    if (watchdog->traces)
+        trace_join(&watchdog->guards[thread].trace, watchdog->guards[thread].watch);
+}
+
+void supervisor_leave(struct server *server, unsigned thread)
+{
+    struct watchdog *watchdog = &server->supervisor.watchdog;
+    if (watchdog->traces)
+        trace_leave(&watchdog->guards[thread].trace);
+}
+
 /* --- life --- */
+
+static unsigned find_tick(const struct server *server)
+{
+    unsigned tick_ms = server->stall_warning_ms / TICKS_PER_STALL;
+    return server->stall_warning_ms ? CLAMP(tick_ms, 1, TICK_MAX_MS) : TICK_MAX_MS;
+}
+
+static int open_watchdog(struct server *server)
+{
+    struct supervisor *supervisor = &server->supervisor;
+    if (!server->stall_warning_ms)
+        return 0;
+    int error = watchdog_open(&supervisor->watchdog, server->worker_count, server->stall_warning_ms,
+                              supervisor->tick_ms, server->stall_trace);
+    for (unsigned t = 0; !error && t < server->worker_count; t++)
+        watchdog_guard(&supervisor->watchdog, t, reactor_watch(server->workers[t].reactor),
+                       &server->workers[t].metrics.stalls);
+    return error;
+}
 
 int supervisor_open(struct server *server)
 {
@@ -84,7 +180,29 @@ int supervisor_open(struct server *server)
         return server_fail(server, -errno, "cannot make the supervisor's reactor: %s",
                            g_strerror(errno));
     reactor_timer_init(&supervisor->tick, supervisor->reactor, on_tick, server);
+    supervisor->tick_ms = find_tick(server);
+    supervisor->busy_ns = calloc(server->worker_count, sizeof(*supervisor->busy_ns));
+    if (!supervisor->busy_ns || open_watchdog(server) < 0)
+        return server_fail(server, -ENOMEM, "out of memory");
+    supervisor->ring = (struct post){.task = on_ring, .arg = server};
+    for (unsigned t = 0; t < server->worker_count; t++) {
+        struct watch *watch = reactor_watch(server->workers[t].reactor);
+        watch->ring = ring;
+        watch->ring_arg = supervisor;
+    }
     return 0;
+}
+
+/* With all signals blocked: they are for the others. */
+static int start_thread(struct server *server)
+{
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int error = pthread_create(&server->supervisor.thread, NULL, run, server);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return -error;
 }
 
 int supervisor_start(struct server *server)
@@ -92,19 +210,14 @@ int supervisor_start(struct server *server)
     struct supervisor *supervisor = &server->supervisor;
     if (!supervisor->reactor)
         return 0;
-    unsigned tick_ms = server->stall_warning_ms / TICKS_PER_STALL;
-    if (!server->stall_warning_ms || tick_ms > TICK_MAX_MS)
-        tick_ms = TICK_MAX_MS;
-    reactor_timer_start(&supervisor->tick, MAX(tick_ms, 1), MAX(tick_ms, 1));
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = pthread_create(&supervisor->thread, NULL, run, server);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    supervisor->active_ns = reactor_now(supervisor->reactor);
+    reactor_timer_start(&supervisor->tick, supervisor->tick_ms, supervisor->tick_ms);
+    int error = start_thread(server);
     if (error)
-        return server_fail(server, -error, "cannot start the supervisor's thread: %s",
-                           g_strerror(error));
+        return server_fail(server, error, "cannot start the supervisor's thread: %s",
+                           g_strerror(-error));
+    if (supervisor->watchdog.traces)
+        trace_open(&supervisor->urg_before);
     supervisor->runs = true;
     return 0;
 }
@@ -116,6 +229,10 @@ void supervisor_stop(struct server *server)
         return;
     reactor_stop(supervisor->reactor);
     pthread_join(supervisor->thread, NULL);
+    /* Stalls that ended after its last look. */
+    watchdog_look(&supervisor->watchdog, watch_clock(), true);
+    if (supervisor->watchdog.traces)
+        trace_close(&supervisor->urg_before);
     supervisor->runs = false;
 }
 
@@ -127,4 +244,6 @@ void supervisor_close(struct server *server)
     reactor_timer_stop(&supervisor->tick);
     reactor_destroy(supervisor->reactor);
     supervisor->reactor = NULL;
+    watchdog_close(&supervisor->watchdog);
+    free(supervisor->busy_ns);
 }

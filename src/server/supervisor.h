@@ -4,15 +4,15 @@
  * is assigned to them (net/balance.h), reports handlers that stall their loop (watchdog.h), and
  * serves the operator (admin.h).
  *
- * It has a reactor of its own, and never touches a connection of the others.
+ * It has a reactor of its own, and never touches a connection of the others. When none of them has
+ * made a turn for a second it stops looking, until the first that makes one again wakes it.
  */
 #ifndef SERVER_SUPERVISOR_H
 #define SERVER_SUPERVISOR_H
 
+#include "reactor/mailbox.h"
 #include "reactor/timer.h"
-
-#include <pthread.h>
-#include <stdbool.h>
+#include "server/watchdog.h"
 
 struct server;
 
@@ -20,7 +20,16 @@ struct supervisor {
     struct reactor *reactor; /* NULL: there is nothing to look after */
     pthread_t thread;
     struct reactor_timer tick;
+    unsigned tick_ms;
     uint64_t review_ns; /* when the next review of the balance is due */
+    uint64_t *busy_ns;  /* of each reactor, at the last review */
+    struct watchdog watchdog;
+    struct sigaction urg_before;
+    uint64_t turns;     /* of all reactors, at the last tick */
+    uint64_t active_ns; /* the last tick at which one was seen to do something */
+    bool bells_set;     /* the next turn of any reactor rings */
+    struct post ring;
+    atomic_bool rung; /* `ring` is posted */
     bool runs;
 };
 
@@ -31,9 +40,14 @@ int supervisor_open(struct server *server);
  * server_fail(). */
 int supervisor_start(struct server *server);
 
-/* Ends the thread; the workers must still be there. */
+/* On the thread of a reactor, before it serves and after it has served. */
+void supervisor_join(struct server *server, unsigned thread);
+void supervisor_leave(struct server *server, unsigned thread);
+
+/* Ends the thread, when the team has ended and the workers are still there. */
 void supervisor_stop(struct server *server);
 
+/* Before the workers go. Both may be called when it was never opened or started. */
 void supervisor_close(struct server *server);
 
 #endif

@@ -23,6 +23,15 @@ e2e_test(start)
 e2e_test(stop)
 e2e_test(threads)
 
+if(PYTHON3)
+    add_executable(stall_server e2e/stall_server.c)
+    set_target_properties(stall_server PROPERTIES ENABLE_EXPORTS ON)
+    target_link_libraries(stall_server PRIVATE coreactor_static)
+    e2e_test(stall)
+    set_property(TEST e2e-stall APPEND PROPERTY
+                 ENVIRONMENT "COREACTOR_STALL_SERVER=$<TARGET_FILE:stall_server>")
+endif()
+
 if(TARGET arena AND PYTHON3)
     e2e_test(examples)
     set_property(TEST e2e-examples APPEND PROPERTY

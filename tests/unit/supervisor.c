@@ -1,0 +1,266 @@
+/* The supervisor of a running server: when there is one, when it rests, and what wakes it. */
+#include "reactor/turns.h"
+#include "server/state.h"
+
+#include <errno.h>
+#include <glib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { STALL_MS = 20, PATIENCE_S = 60 };
+
+static const char *const any_port[] = {"127.0.0.1:0", NULL};
+
+/* For designated initialisers: what every server here has. */
+#define SMALL .size = sizeof(struct server_options), .listen = any_port, .drain_timeout_s = 1
+
+/* --- injection --- */
+
+static bool create_fails;
+static int allocations_left = -1; /* by calloc(3); negative: enough */
+
+/* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): the linker's names */
+int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
+                          void *(*start)(void *), void *arg);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
+                          void *(*start)(void *), void *arg);
+void *__real_calloc(size_t count, size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
+                          void *(*start)(void *), void *arg)
+{
+    return create_fails ? EAGAIN : __real_pthread_create(thread, attributes, start, arg);
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+    if (allocations_left == 0) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    if (allocations_left > 0)
+        allocations_left--;
+    return __real_calloc(count, size);
+}
+/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
+
+/* --- a server --- */
+
+static int answer(struct http_request *request, struct http_response *response, void *arg)
+{
+    (void)request, (void)arg;
+    return http_respond(response, 200, "text/plain", "x", 1);
+}
+
+static struct server *routed_server(const struct server_options *options)
+{
+    struct server *server = server_new(options);
+    g_assert_nonnull(server);
+    g_assert_cmpint(server_route(server, "GET", "/", answer, NULL), ==, 0);
+    return server;
+}
+
+static void *run_here(void *arg)
+{
+    struct server *server = arg;
+    g_assert_cmpint(server_run(server), ==, 0);
+    return NULL;
+}
+
+static pthread_t run_aside(struct server *server)
+{
+    pthread_t thread;
+    int error = pthread_create(&thread, NULL, run_here, server);
+    g_assert_cmpint(error, ==, 0);
+    return thread;
+}
+
+static void sleep_ms(unsigned ms)
+{
+    usleep(ms * 1000);
+}
+
+/* --- whether there is one --- */
+
+struct look {
+    struct server *server;
+    bool found;
+    atomic_uint started;
+};
+
+static int find_supervisor(struct reactor *reactor, unsigned index, void *arg)
+{
+    struct look *look = arg;
+    (void)reactor, (void)index;
+    if (index == 0)
+        look->found = look->server->supervisor.runs;
+    return 0;
+}
+
+static void assert_supervised(bool expected, struct server_options options)
+{
+    struct look look = {0};
+    options.reactor_start = find_supervisor;
+    options.reactor_arg = &look;
+    struct server *server = routed_server(&options);
+    look.server = server;
+    server_stop(server);
+    pthread_join(run_aside(server), NULL);
+    server_free(server);
+    g_assert_cmpint(look.found, ==, expected);
+}
+
+static void test_only_where_there_is_work(void)
+{
+    assert_supervised(true, (struct server_options){SMALL, .threads = 1});
+    assert_supervised(false, (struct server_options){SMALL, .threads = 1, .stall_warning_ms = -1});
+    assert_supervised(false, (struct server_options){SMALL, .threads = 2, .stall_warning_ms = -1,
+                                                     .balance = SERVER_BALANCE_HASH});
+    assert_supervised(true, (struct server_options){SMALL, .threads = 2, .stall_warning_ms = -1,
+                                                    .balance = SERVER_BALANCE_HANDOFF});
+}
+
+/* --- what fails --- */
+
+static void test_no_thread(void)
+{
+    struct sigaction before;
+    struct sigaction after;
+    struct server *server =
+        routed_server(&(struct server_options){SMALL, .threads = 1, .stall_trace = true});
+    sigaction(SIGURG, NULL, &before);
+    create_fails = true;
+    g_assert_cmpint(server_run(server), ==, -EAGAIN);
+    create_fails = false;
+    g_assert_true(g_str_has_prefix(server_error(server), "cannot start the supervisor's thread: "));
+    sigaction(SIGURG, NULL, &after);
+    g_assert_true(before.sa_handler == after.sa_handler);
+    server_free(server);
+}
+
+/* Whichever of the allocations fails: one line, and nothing leaks. */
+static void test_no_memory(void)
+{
+    int failures = 0;
+    int returned;
+    do {
+        struct server *server = routed_server(&(struct server_options){SMALL, .threads = 1});
+        server_stop(server);
+        allocations_left = failures++;
+        returned = server_run(server);
+        allocations_left = -1;
+        if (returned) {
+            g_assert_cmpint(returned, ==, -ENOMEM);
+            g_assert_cmpstr(server_error(server), !=, "");
+        }
+        server_free(server);
+    } while (returned);
+    g_assert_cmpint(failures, >, 5);
+}
+
+/* --- rest --- */
+
+static unsigned lines_said;
+
+static void count_line(const char *domain, GLogLevelFlags level, const char *message, void *arg)
+{
+    (void)domain, (void)level, (void)arg, (void)message;
+    lines_said++;
+}
+
+static struct watch *watch_of(struct server *server, unsigned thread)
+{
+    return reactor_watch(server->workers[thread].reactor);
+}
+
+static int note_start(struct reactor *reactor, unsigned index, void *arg)
+{
+    struct look *look = arg;
+    (void)reactor, (void)index;
+    sleep_ms(2 * STALL_MS); /* which is no stall: nobody is served yet */
+    atomic_fetch_add(&look->started, 1);
+    return 0;
+}
+
+static void wait_for_bells(struct server *server, unsigned threads)
+{
+    for (int i = 0; i < PATIENCE_S * 1000; i++) {
+        unsigned set = 0;
+        for (unsigned t = 0; t < threads; t++)
+            set += atomic_load(&watch_of(server, t)->bell);
+        if (set == threads)
+            return;
+        sleep_ms(1);
+    }
+    g_error("the supervisor does not rest");
+}
+
+struct stall {
+    struct server *server;
+    unsigned thread;
+    uint64_t wanted; /* goes on until so many are counted */
+    atomic_bool over;
+};
+
+static void stall_until_counted(struct reactor *reactor, void *arg)
+{
+    struct stall *stall = arg;
+    const struct counter *stalls = &stall->server->workers[stall->thread].metrics.stalls;
+    (void)reactor;
+    for (int i = 0; i < PATIENCE_S * 1000 && counter_read(stalls) < stall->wanted; i++)
+        sleep_ms(1);
+    g_assert_cmpuint(counter_read(stalls), ==, stall->wanted);
+    atomic_store(&stall->over, true);
+}
+
+/* Two reactors, both idle, stall at the same time, each for as long as nobody notices. */
+static void stall_both(struct server *server, uint64_t wanted)
+{
+    struct stall stalls[2];
+    for (unsigned t = 0; t < 2; t++) {
+        stalls[t] = (struct stall){.server = server, .thread = t, .wanted = wanted};
+        g_assert_cmpint(reactor_post(server->workers[t].reactor, stall_until_counted, &stalls[t]),
+                        ==, 0);
+    }
+    for (unsigned t = 0; t < 2; t++) {
+        while (!atomic_load(&stalls[t].over))
+            sleep_ms(1);
+    }
+}
+
+static void test_rests_and_is_woken(void)
+{
+    struct look look = {0};
+    struct server *server = routed_server(&(struct server_options){
+        SMALL, .threads = 2, .stall_warning_ms = STALL_MS, .reactor_start = note_start,
+        .reactor_arg = &look, .balance = SERVER_BALANCE_HASH});
+    g_log_set_always_fatal(G_LOG_FATAL_MASK);
+    g_log_set_default_handler(count_line, NULL);
+    pthread_t thread = run_aside(server);
+    while (atomic_load(&look.started) < 2)
+        sleep_ms(1);
+    wait_for_bells(server, 2);
+    stall_both(server, 1);
+    wait_for_bells(server, 2);
+    stall_both(server, 2);
+    /* It is asleep when the end comes, too. */
+    wait_for_bells(server, 2);
+    server_stop(server);
+    pthread_join(thread, NULL);
+    server_free(server);
+    g_log_set_default_handler(g_log_default_handler, NULL);
+    g_assert_cmpuint(lines_said, >=, 3);
+}
+
+#define ADD(path, function) g_test_add_func("/supervisor/" path, test_##function)
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    ADD("needed", only_where_there_is_work);
+    ADD("no-thread", no_thread);
+    ADD("no-memory", no_memory);
+    ADD("rest", rests_and_is_woken);
+    return g_test_run();
+}
