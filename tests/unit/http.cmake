@@ -64,7 +64,7 @@ endforeach()
 foreach(name IN ITEMS listener backlog places breaks)
     target_sources(unit_net_${name} PRIVATE unit/tcp_support.c)
 endforeach()
-foreach(name IN ITEMS offload)
+foreach(name IN ITEMS offload offload_ends)
     unit_test(${name}
               WRAP recv send sendmsg accept4 epoll_ctl malloc calloc realloc free clock_gettime)
     target_sources(unit_${name} PRIVATE unit/net_support.c unit/exchange_support.c
