@@ -55,9 +55,10 @@ static void test_left_before_it_begins(void)
     struct bureau bureau;
     struct client clients[3];
     bureau_open(&bureau, 1, 2);
-    for (int i = 0; i < 3; i++)
-        ask(&bureau, &clients[i], HELD);
+    ask(&bureau, &clients[0], HELD);
     bureau_await(&bureau, &bureau.begun, 1);
+    ask(&bureau, &clients[1], HELD);
+    ask(&bureau, &clients[2], HELD);
     g_assert_cmpuint(counter_read(&metrics_of(&bureau)->offload_waiting), ==, 2);
     client_fini(&clients[2]);
     expect_connections(&bureau, 2);
@@ -164,9 +165,10 @@ static void test_full(void)
     struct client clients[3];
     struct client more;
     bureau_open(&bureau, 1, 2);
-    for (int i = 0; i < 3; i++)
-        ask(&bureau, &clients[i], HELD);
+    ask(&bureau, &clients[0], HELD);
     bureau_await(&bureau, &bureau.begun, 1);
+    ask(&bureau, &clients[1], HELD);
+    ask(&bureau, &clients[2], HELD);
     static const char refused[] =
         HELD "HEAD /held/2" FIELDS "\r\n"
              "POST /held/3" FIELDS "Content-Length: 2\r\n\r\n-!" GET("/1");
