@@ -39,7 +39,8 @@ struct offload_route *offload_add(struct offload *offload, http_handler handler,
     if (!route)
         return NULL;
     *route = (struct offload_route){offload->routes, offload, handler, arg};
-    return offload->routes = route;
+    offload->routes = route;
+    return route;
 }
 
 int offload_open(struct offload *offload, unsigned threads, unsigned queue_max)
