@@ -31,6 +31,12 @@ static inline void counter_add(struct counter *counter, uint64_t change)
     counter_set(counter, counter_read(counter) + change);
 }
 
+/* When any thread may count: an atomic addition. */
+static inline void counter_add_shared(struct counter *counter, uint64_t change)
+{
+    atomic_fetch_add_explicit(&counter->value, change, memory_order_relaxed);
+}
+
 enum { HISTOGRAM_BOUNDS = 17 };
 
 /* Nanoseconds: 50 us to 10 s in steps of 1, 2.5, 5. */

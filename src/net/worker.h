@@ -37,11 +37,12 @@ struct service {
     uint32_t min_write_rate;
     unsigned max_requests; /* on a connection */
     unsigned max_connections;
-    struct clients *clients; /* NULL: no limit for each client */
-    struct balance *balance; /* NULL: nothing to balance */
-    bool keeps_connections;  /* on their reactors: they are not moved (moves.h) */
-    uint64_t next_moves_ns;  /* the supervisor's: not before */
-    bool measures;           /* take the time of each request, for metrics.latency */
+    struct clients *clients;       /* NULL: no limit for each client */
+    struct balance *balance;       /* NULL: nothing to balance */
+    bool keeps_connections;        /* on their reactors: they are not moved (moves.h) */
+    uint64_t next_moves_ns;        /* the supervisor's: not before */
+    bool measures;                 /* take the time of each request, for metrics.latency */
+    const struct offload *offload; /* NULL: no handlers that run elsewhere */
     unsigned drain_timeout_ms;
     struct worker *workers;
     unsigned worker_count;
@@ -102,8 +103,8 @@ int worker_init(struct worker *worker, struct reactor *reactor, struct service *
  */
 int worker_listen(struct worker *worker, int fd);
 
-/* Closes what is open, for good: handlers that were still to answer are cancelled, and clients that
- * are handed over later are turned away. */
+/* Closes what is open, for good: handlers that were still to answer are cancelled, those that run
+ * on another thread waited for, and clients that are handed over later turned away. */
 void worker_close_all(struct worker *worker);
 
 /* worker_close_all(), and frees what the worker holds. */

@@ -141,6 +141,16 @@ static int open_clients(struct server *server)
                        g_strerror(error));
 }
 
+static int open_offload(struct server *server)
+{
+    int error = offload_open(&server->offload, server->offload_threads, server->offload_queue);
+    server->service.offload = &server->offload;
+    return error ? server_fail(server, error,
+                               "cannot start threads for the routes of server_route_offload(): %s",
+                               g_strerror(-error))
+                 : 0;
+}
+
 void server_close(struct server *server)
 {
     supervisor_close(server); /* work that was posted to it looks at the workers */
@@ -153,6 +163,7 @@ void server_close(struct server *server)
         if (server->listeners[i] >= 0)
             close(server->listeners[i]);
     }
+    offload_close(&server->offload);
     balance_close(&server->balance);
     clients_free(server->service.clients);
     free(server->sockets);
@@ -183,6 +194,8 @@ int server_open(struct server *server)
         error = open_balance(server);
     for (unsigned t = 0; !error && t < server->threads; t++)
         error = open_worker(server, t);
+    if (!error)
+        error = open_offload(server);
     if (!error)
         error = supervisor_open(server);
     return error;

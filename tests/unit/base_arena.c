@@ -149,6 +149,33 @@ static void test_arena_free_twice_and_use_again(void)
     arena_free(&arena);
 }
 
+/* What one arena has given out lives as long as the other. */
+static void test_arena_adopted_pieces_stay(void)
+{
+    static const size_t sizes[] = {0, 100, 5000};
+    for (size_t i = 0; i < 9; i++) {
+        struct arena to = {0};
+        struct arena from = {0};
+        char *own = sizes[i / 3] ? alloc(&to, sizes[i / 3]) : NULL;
+        char *other = sizes[i % 3] ? alloc(&from, sizes[i % 3]) : NULL;
+        if (own)
+            memset(own, 'o', sizes[i / 3]);
+        if (other)
+            memset(other, 'x', sizes[i % 3]);
+        arena_adopt(&to, &from);
+        g_assert_true(!from.first && !from.others && !from.left);
+        memset(alloc(&from, 16), '-', 16);
+        arena_free(&from);
+        memset(alloc(&to, 2000), '-', 2000);
+        for (size_t k = 0; k < sizes[i / 3]; k++)
+            g_assert_cmpint(own[k], ==, 'o');
+        for (size_t k = 0; k < sizes[i % 3]; k++)
+            g_assert_cmpint(other[k], ==, 'x');
+        arena_reset(&to);
+        arena_free(&to);
+    }
+}
+
 static void assert_unchanged_by(struct arena *arena, size_t size)
 {
     struct arena before = *arena;
@@ -207,6 +234,7 @@ int main(int argc, char **argv)
     ADD("large-piece", large_piece_leaves_the_block);
     ADD("block-size", blocks_have_four_kib);
     ADD("free-twice", free_twice_and_use_again);
+    ADD("adopted", adopted_pieces_stay);
     ADD("no-memory", without_memory_is_unchanged);
     ADD("overflow", sizes_do_not_overflow);
     return g_test_run();

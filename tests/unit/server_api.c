@@ -181,6 +181,24 @@ static void test_a_route_twice(void)
     run_and_fail(server, -EEXIST, "cannot route GET /: there is such a route already");
 }
 
+static void test_offload_routes(void)
+{
+    struct server *server = routed_server(&(struct server_options){SMALL, .offload_threads = 2});
+    g_assert_cmpint(server_route_offload(NULL, "GET", "/", answer, NULL), ==, -EINVAL);
+    g_assert_cmpint(server_route_offload(server, "GET", "/long", answer, NULL), ==, 0);
+    g_assert_cmpint(server_route_offload(server, NULL, "/long", answer, NULL), ==, 0);
+    run_and_stop(server);
+    server = routed_server(&(struct server_options){SMALL});
+    g_assert_cmpint(server_route_offload(server, "GET", "/", answer, NULL), ==, -EEXIST);
+    run_and_fail(server, -EEXIST, "cannot route GET /: there is such a route already");
+    server = routed_server(&(struct server_options){SMALL});
+    g_assert_cmpint(server_route_offload(server, "GET", "/a", NULL, NULL), ==, -EINVAL);
+    run_and_fail(server, -EINVAL, "cannot route GET /a: it has no handler");
+    server = server_new(&(struct server_options){SMALL}); /* one is enough, and it may not run */
+    g_assert_cmpint(server_route_offload(server, "GET", "/a", answer, NULL), ==, 0);
+    server_free(server);
+}
+
 /* --- what is called on each reactor --- */
 
 struct hooks {
@@ -341,6 +359,7 @@ int main(int argc, char **argv)
     g_test_add_func("/server/no-route", test_no_route);
     g_test_add_func("/server/bad-routes", test_bad_routes);
     g_test_add_func("/server/a-route-twice", test_a_route_twice);
+    g_test_add_func("/server/offload-routes", test_offload_routes);
     g_test_add_func("/server/start-and-stop", test_start_and_stop);
     g_test_add_func("/server/start-may-stop-the-server", test_start_may_stop_the_server);
     g_test_add_func("/server/failing-starts", test_failing_starts);

@@ -27,6 +27,8 @@ struct visit {
     atomic_uint cancelled;
     pthread_t cancelled_on;
     unsigned cancelled_before_stop;
+    bool offloads;
+    bool ended_before_stop; /* the offloaded handler */
 };
 
 static int on_start(struct reactor *reactor, unsigned index, void *arg)
@@ -72,6 +74,18 @@ static int respond_file(struct http_request *request, struct http_response *resp
     return returned;
 }
 
+static int compute(struct http_request *request, struct http_response *response, void *arg)
+{
+    struct visit *visit = arg;
+    g_assert_false(pthread_equal(visit->started_on, pthread_self()));
+    atomic_store(&visit->pending, true);
+    while (!http_request_is_cancelled(request))
+        g_usleep(1000);
+    g_usleep(50000); /* it need not notice at once */
+    visit->ended_before_stop = atomic_load(&visit->stopped) == 0;
+    return http_respond(response, 200, NULL, NULL, 0);
+}
+
 /* Its port stays ours while a socket that does not listen has it too. */
 static void reserve_port(struct visit *visit)
 {
@@ -101,6 +115,11 @@ static struct server *visited_server(struct visit *visit)
                                             .reactor_arg = visit});
     g_assert_cmpint(server_route(server, "GET", "/leave", leave, visit), ==, 0);
     g_assert_cmpint(server_route(server, "GET", "/file", respond_file, visit), ==, 0);
+    /* Once in this program: how GLib gives threads to another pool is invisible to the thread
+     * sanitizer. */
+    int added =
+        visit->offloads ? server_route_offload(server, "GET", "/compute", compute, visit) : 0;
+    g_assert_cmpint(added, ==, 0);
     return server;
 }
 
@@ -169,6 +188,22 @@ static void test_cancel_at_the_end(void)
     }
 }
 
+/* A handler on another thread is told, and waited for before anything of its reactor's is stopped.
+ */
+static void test_offloaded_at_the_end(void)
+{
+    struct visit visit = {.offloads = true};
+    struct run run;
+    g_test_expect_message("coreactor", G_LOG_LEVEL_WARNING, "the drain's time was over*");
+    begin_run(&run, &visit);
+    int fd = ask(&visit, "GET /compute HTTP/1.1\r\nHost: a\r\n\r\n");
+    end_run(&run, &visit);
+    g_test_assert_expected_messages();
+    g_assert_true(visit.ended_before_stop);
+    g_assert_cmpuint(visit.stopped, ==, 1);
+    close(fd);
+}
+
 /* Closing with bytes unread, after its end was announced, makes the server's next write a write to
  * a broken pipe. */
 static void test_client_gone_amid_a_file(void)
@@ -193,6 +228,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/server/visit/cancel-at-the-end", test_cancel_at_the_end);
+    g_test_add_func("/server/visit/offloaded-at-the-end", test_offloaded_at_the_end);
     g_test_add_func("/server/visit/client-gone-amid-a-file", test_client_gone_amid_a_file);
     return g_test_run();
 }
