@@ -31,6 +31,13 @@ static inline void counter_add(struct counter *counter, uint64_t change)
     counter_set(counter, counter_read(counter) + change);
 }
 
+/* Its value, which becomes 0: for whoever reads a number that is set rather than counted, on
+ * another thread. */
+static inline uint64_t counter_take(struct counter *counter)
+{
+    return atomic_exchange_explicit(&counter->value, 0, memory_order_relaxed);
+}
+
 /* How long things took: how many at most each bound, and all together. */
 enum { HISTOGRAM_BOUNDS = 16 };
 

@@ -31,8 +31,10 @@ static void on_arrival(struct reactor *reactor, void *arg)
     free(handoff);
     load_settle(worker->load);
     counter_add(&worker->metrics.taken_over, 1);
-    if (connection_open(worker, &visitor) != 0)
-        visitor_turn_away(worker, &visitor);
+    if (connection_open(worker, &visitor) == 0)
+        return;
+    counter_add(&worker->metrics.refused[REFUSED_SHORT], 1);
+    visitor_turn_away(worker, &visitor);
 }
 
 bool handoff_send(struct worker *from, unsigned to, const struct visitor *visitor)
