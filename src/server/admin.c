@@ -178,8 +178,8 @@ static int show_status(struct http_request *request, struct http_response *respo
     struct http_text accepted = http_request_header_list(request, "Accept");
     if (http_response_header(response, "Vary", "Accept") != 0)
         return 503;
-    if (accepted.bytes &&
-        http_accept_media(accepted, CONTENT_TYPE_JSON) > http_accept_media(accepted, "text/html"))
+    int json = http_accept_media(accepted, CONTENT_TYPE_JSON);
+    if (json > 0 && json > http_accept_media(accepted, "text/html"))
         return show_json(request, response, arg);
     if (!may_come(admin, request))
         return 421;
@@ -299,10 +299,14 @@ int admin_open(struct server *server)
     if (!admin)
         return server_fail(server, -ENOMEM, "out of memory");
     *admin = (struct admin){.server = server, .router = router_new()};
-    server->admin = admin;
     int error = worker_init(&admin->worker, server->supervisor.reactor, &admin->service, 1);
-    if (!error)
-        error = add_routes(admin);
+    if (error) {
+        router_free(admin->router);
+        free(admin);
+        return server_fail(server, error, "out of memory");
+    }
+    server->admin = admin;
+    error = add_routes(admin);
     if (!error)
         error = allocate_samples(admin);
     if (error)
