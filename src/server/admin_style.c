@@ -35,7 +35,7 @@ const char admin_style[] =
     /* A shade at the right, as long as there is more behind it. */
     ".scroll{overflow-x:auto;border-radius:0 0 .6rem .6rem;"
     "background:linear-gradient(to left,var(--card) 40%,transparent) right/3rem 100% no-repeat "
-    "local,linear-gradient(to left,#0006,transparent) right/.75rem 100% no-repeat scroll}"
+    "local,linear-gradient(to left,#0004,transparent) right/.75rem 100% no-repeat scroll}"
     ".scroll:focus-visible{outline:2px solid var(--link);outline-offset:-2px}"
     "table{width:100%;border-spacing:0;font-size:.875rem}"
     "th,td{padding:.35rem 1rem;border-top:1px solid var(--line);text-align:end;font-weight:400;"

@@ -2,6 +2,8 @@
 unit_test(base WRAP fopen realloc sched_getaffinity)
 unit_test(base_arena WRAP malloc)
 unit_test(base_ring WRAP aligned_alloc)
+unit_test(base_text WRAP realloc)
+target_sources(unit_base_text PRIVATE unit/memory_support.c)
 unit_test(mailbox)
 unit_test(pool WRAP calloc g_thread_pool_new)
 unit_test(reactor)
