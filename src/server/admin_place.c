@@ -157,13 +157,15 @@ void admin_place_leave(const struct admin_place *place)
 
 /* --- visitors --- */
 
-/* The host without its port, and without brackets; `bracketed` says that it had them. */
+/* The host without its port, and without brackets; `bracketed` says that it had them. Empty when
+ * they do not end. */
 static struct http_text bare_host(struct http_text host, bool *bracketed)
 {
     *bracketed = host.length && host.bytes[0] == '[';
     const char *end = memchr(host.bytes, *bracketed ? ']' : ':', host.length);
-    size_t length = end ? (size_t)(end - host.bytes) : host.length;
-    return (struct http_text){host.bytes + *bracketed, length - *bracketed};
+    if (*bracketed)
+        return (struct http_text){host.bytes + 1, end ? (size_t)(end - host.bytes) - 1 : 0};
+    return (struct http_text){host.bytes, end ? (size_t)(end - host.bytes) : host.length};
 }
 
 bool admin_host_is_allowed(struct http_text host)

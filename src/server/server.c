@@ -164,9 +164,9 @@ static void run_member(struct server *server, unsigned thread)
 #pragma omp barrier
     bool can_serve = !atomic_load(&server->team_error);
     if (thread == 0 && can_serve) {
+        atomic_store(&server->serves, true);
         if (server->announce)
             announce_start(server);
-        atomic_store(&server->serves, true);
     }
     /* No request is answered, or logged on stdout, before that is said; and nobody fails before all
      * have decided. */
