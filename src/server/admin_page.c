@@ -309,7 +309,7 @@ static void put_answers(struct text *text, const struct reactor_sample *sum)
 static void put_refusals(struct text *text, const struct reactor_sample *sum)
 {
     static const char *const names[REFUSALS] = {
-        [REFUSED_CLIENT_LIMIT] = "Client has enough connections",
+        [REFUSED_CLIENT_LIMIT] = "Client at its limit",
         [REFUSED_FULL] = "Pauses: no room",
         [REFUSED_SHORT] = "Short of resources",
         [REFUSED_MALFORMED] = "Malformed",
