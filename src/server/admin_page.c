@@ -357,7 +357,7 @@ static void put_tiles(struct text *text, const struct admin_view *view,
                       const struct histogram_sample *recent)
 {
     text_puts(text, "<dl class=\"tiles\">\n");
-    put_tile(text, "Requests per second");
+    put_tile(text, "Requests/s");
     put_rate(text, rate_of_all(view));
     end_tile(text);
     put_tile(text, "Connections");
