@@ -225,18 +225,6 @@ static void answer(struct connection *connection, struct http_exchange *exchange
         http_exchange_start(exchange, found);
 }
 
-static void count_refusal(struct worker *worker, int status)
-{
-    enum refusal why = REFUSED_MALFORMED;
-    if (status == 408) /* those are counted as slow: deadline.c */
-        return;
-    if (status == 413 || status == 414 || status == 431)
-        why = REFUSED_LARGE;
-    else if (status == 503)
-        why = REFUSED_SHORT;
-    counter_add(&worker->metrics.refused[why], 1);
-}
-
 static void count_answer(struct worker *worker, const struct http_exchange *exchange)
 {
     counter_add(&worker->metrics.requests[exchange->response.status / 100], 1);
@@ -285,7 +273,7 @@ static size_t carry_on(struct connection *connection, const char *bytes, size_t 
     }
     /* Once: what is left of an answer that has begun may take further events. */
     if (exchange->now.failed && !exchange->now.abandoned) {
-        count_refusal(connection->worker, exchange->now.failed);
+        metrics_count_refusal(&connection->worker->metrics, exchange->now.failed);
         http_exchange_fail(exchange);
     }
     if (exchange->response.torn) {
@@ -329,7 +317,7 @@ static void refuse(struct connection *connection, int status, const char *bytes,
     bool answered = http_respond_short(&response, status);
     counter_add(&worker->metrics.requests[answered ? status / 100 : 0], 1);
     worker->answered += answered;
-    count_refusal(worker, status);
+    metrics_count_refusal(&worker->metrics, status);
     log_refusal(connection, status, response.body_bytes);
     connection->closing = true;
     connection->linger = true;

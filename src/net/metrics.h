@@ -44,4 +44,8 @@ struct metrics {
     struct histogram offload;       /* how long requests waited in the queue of the pool */
 };
 
+/* A request that is answered with the status of an error before any handler decides, or while its
+ * body comes. */
+void metrics_count_refusal(struct metrics *metrics, int status);
+
 #endif
