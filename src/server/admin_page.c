@@ -20,32 +20,34 @@ static void put_rate(struct text *text, uint64_t rate)
         text_grouped(text, (rate + 500) / 1000);
 }
 
-/* In a unit in which it has at most four digits before its point. */
-static void put_scaled(struct text *text, uint64_t number, unsigned step, const char *const *units)
+/* In a unit in which it has at most four digits before its point; with a decimal when that is one.
+ */
+static void put_scaled(struct text *text, uint64_t number, const char *const *units)
 {
-    uint64_t unit = 1;
-    while (number / unit >= step && units[1]) {
-        unit *= step;
+    uint64_t tenth = 0; /* of the unit; 0: it is the first */
+    while (number >= (tenth ? tenth * 10 : 1) * 1000 && units[1]) {
+        tenth = tenth ? tenth * 1000 : 100;
         units++;
     }
-    uint64_t whole = number / unit;
-    if (whole < 10 && unit > 1)
-        text_decimal(text, (number + unit / 20) / (unit / 10), 1);
+    if (!tenth)
+        text_printf(text, "%" PRIu64, number);
+    else if (number < tenth * 100)
+        text_decimal(text, (number + tenth / 2) / tenth, 1);
     else
-        text_printf(text, "%" PRIu64, (number + unit / 2) / unit);
+        text_printf(text, "%" PRIu64, (number + tenth * 5) / (tenth * 10));
     text_printf(text, " %s", *units);
 }
 
 static void put_duration(struct text *text, uint64_t duration_ns)
 {
     static const char *const units[] = {"ns", "\302\265s", "ms", "s", NULL};
-    put_scaled(text, duration_ns, 1000, units);
+    put_scaled(text, duration_ns, units);
 }
 
 static void put_bytes(struct text *text, uint64_t bytes)
 {
     static const char *const units[] = {"B", "kB", "MB", "GB", "TB", "PB", NULL};
-    put_scaled(text, bytes, 1000, units);
+    put_scaled(text, bytes, units);
 }
 
 static void put_quantile(struct text *text, const struct histogram_sample *histogram,

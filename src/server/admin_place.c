@@ -110,12 +110,6 @@ static int fail_with_path(struct server *server, const char *path, int error)
     }
 }
 
-static int new_socket(void)
-{
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    return fd < 0 ? -errno : fd;
-}
-
 /* A socket that has tried to connect is not used for anything else. */
 static int open_path(struct admin_place *place, struct server *server, const char *path)
 {
@@ -123,12 +117,13 @@ static int open_path(struct admin_place *place, struct server *server, const cha
         return server_fail(server, -ENAMETOOLONG,
                            "'%.200s' is no path for the admin socket: it takes 1 to %zu bytes",
                            path, sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1);
-    int probe = new_socket();
-    int error = probe < 0 ? probe : clear_path(place, probe);
+    int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int error = probe < 0 || fd < 0 ? -errno : clear_path(place, probe);
+    if (!error)
+        error = bind_path(place, fd);
     if (probe >= 0)
         close(probe);
-    int fd = error ? error : new_socket();
-    error = fd < 0 ? fd : bind_path(place, fd);
     if (!error)
         return fd;
     admin_place_leave(place);

@@ -39,7 +39,7 @@ static void test_grammar(void)
     scene_sum(&scene);
     g_autofree char *text = scene_write(&scene, admin_put_metrics);
     g_autoptr(GHashTable) families = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    g_autofree char *family = NULL;
+    g_autofree char *family = g_strdup("");
     bool histogram = false;
     g_assert_true(g_str_has_suffix(text, "\n"));
     g_auto(GStrv) lines = g_strsplit(text, "\n", -1);

@@ -104,6 +104,10 @@ static void test_page(void)
     scene.now[0].requests[2] = 1234567;
     scene.now[2].busy_ns = SECOND_NS;
     scene.now[1].stalls = 3;
+    scene.now[0].lag_ns = 999;
+    scene.now[1].lag_ns = 1500;
+    scene.now[2].lag_ns = 64200000;
+    scene.now[0].sent = 9960;
     scene.now[1].latency.buckets[HISTOGRAM_BOUNDS] = 1;
     scene.view.uptime_ns = (2 * 86400 + 3 * 3600 + 4 * 60 + 5) * SECOND_NS;
     scene_sum(&scene);
@@ -118,6 +122,10 @@ static void test_page(void)
         "<strong>3</strong>",
         "up for 2 d 3 h 4 min 5 s",
         "over 10 s",
+        "<td>999 ns</td>",
+        "<td>1.5 \302\265s</td>",
+        "<td>64 ms</td>",
+        "<td>10 kB</td>",
         "3 reactors, balance: hash",
     };
     for (size_t i = 0; i < G_N_ELEMENTS(parts); i++) {

@@ -98,7 +98,8 @@ static void house_init(struct house *house)
     server_route(house->server, "GET", "/leave", leave, house);
     server_route(house->server, "GET", "/finish", finish, house);
     server_route(house->server, "GET", "/block", block, house);
-    g_assert_cmpint(pthread_create(&house->thread, NULL, run_here, house), ==, 0);
+    int error = pthread_create(&house->thread, NULL, run_here, house);
+    g_assert_cmpint(error, ==, 0);
 }
 
 static void house_fini(struct house *house)
