@@ -88,7 +88,7 @@ struct server_options {
                                  answered with 503; default 256 */
 
     const char *admin;   /* "ADDR:PORT" or "unix:PATH" of the operator's pages: metrics, status,
-                            health;   default: none */
+                            health (docs/operating.md); default: none */
     bool admin_anywhere; /* `admin` need not be a loopback address: whoever reaches it reads all */
 };
 

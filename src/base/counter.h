@@ -37,6 +37,13 @@ static inline void counter_add_shared(struct counter *counter, uint64_t change)
     atomic_fetch_add_explicit(&counter->value, change, memory_order_relaxed);
 }
 
+/* Its value, which becomes 0: for whoever reads a number that is set rather than counted, on
+ * another thread. */
+static inline uint64_t counter_take(struct counter *counter)
+{
+    return atomic_exchange_explicit(&counter->value, 0, memory_order_relaxed);
+}
+
 enum { HISTOGRAM_BOUNDS = 17 };
 
 /* Nanoseconds: 50 us to 10 s in steps of 1, 2.5, 5. */

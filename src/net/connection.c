@@ -304,8 +304,10 @@ static void on_lingering(struct connection *connection)
 {
     for (int i = 0; i < LINGER_READS; i++) {
         ssize_t count = receive(connection, connection->worker->in, READ_MAX);
-        if (count > 0)
+        if (count > 0) {
+            connection_count_received(connection, (size_t)count);
             continue;
+        }
         if (count == 0 || errno != EAGAIN)
             connection->state = BROKEN;
         return;

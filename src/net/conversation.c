@@ -216,12 +216,6 @@ static void answer(struct connection *connection, struct http_exchange *exchange
         http_exchange_start(exchange, found);
 }
 
-static void count_refusal(struct worker *worker, int status)
-{
-    if (status != 408) /* those are counted as slow: deadline.c */
-        counter_add(&worker->metrics.refused[REFUSED_MALFORMED], 1);
-}
-
 static void count_answer(struct worker *worker, const struct http_exchange *exchange)
 {
     counter_add(&worker->metrics.requests[exchange->response.status / 100], 1);
@@ -268,8 +262,9 @@ static size_t carry_on(struct connection *connection, const char *bytes, size_t 
         http_exchange_continue(exchange);
         done = http_exchange_read(exchange, bytes, length, &connection->worker->service->limits);
     }
-    if (exchange->now.failed) {
-        count_refusal(connection->worker, exchange->now.failed);
+    /* Once: what is left of an answer that has begun may take further events. */
+    if (exchange->now.failed && !exchange->now.abandoned) {
+        metrics_count_refusal(&connection->worker->metrics, exchange->now.failed);
         http_exchange_fail(exchange);
     }
     if (exchange->response.torn) {
@@ -310,8 +305,10 @@ static void refuse(struct connection *connection, int status, const char *bytes,
         .head_only = length - skip >= 5 && memcmp(bytes + skip, "HEAD ", 5) == 0,
         .close = true,
     };
-    counter_add(&worker->metrics.requests[status / 100], http_respond_short(&response, status));
-    count_refusal(worker, status);
+    bool answered = http_respond_short(&response, status);
+    counter_add(&worker->metrics.requests[answered ? status / 100 : 0], 1);
+    worker->answered += answered;
+    metrics_count_refusal(&worker->metrics, status);
     log_refusal(connection, status, response.body_bytes);
     connection->closing = true;
     connection->linger = true;
@@ -331,6 +328,7 @@ static size_t serve_next(struct connection *connection, const char *bytes, size_
     }
     struct http_exchange *exchange = get_exchange(worker);
     if (!exchange) {
+        counter_add(&worker->metrics.refused[REFUSED_SHORT], 1);
         connection->state = BROKEN;
         return 0;
     }

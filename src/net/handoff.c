@@ -31,8 +31,10 @@ static void on_arrival(struct reactor *reactor, void *arg)
     free(handoff);
     atomic_fetch_sub(&worker->arriving, 1);
     counter_add(&worker->metrics.taken_over, 1);
-    if (worker->closed || connection_open(worker, &visitor) != 0)
+    if (worker->closed || connection_open(worker, &visitor) != 0) {
+        counter_add(&worker->metrics.refused[REFUSED_SHORT], 1);
         visitor_turn_away(worker, &visitor);
+    }
     load_settle(worker->load);
 }
 

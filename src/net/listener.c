@@ -177,6 +177,7 @@ static enum accepted welcome(struct listener *listener, const struct visitor *vi
     close(visitor->fd);
     if (clients)
         clients_leave(clients, &visitor->peer.any);
+    counter_add(&worker->metrics.refused[REFUSED_SHORT], 1);
     warn_short_of(worker, -error);
     pause_accepting(listener, SHORT_PAUSE_MS);
     return ACCEPT_LATER;

@@ -10,8 +10,10 @@
 enum refusal {
     REFUSED_CLIENT_LIMIT, /* a connection: its client has max_connections_per_client */
     REFUSED_FULL,         /* a try to accept while there are max_connections: it waits */
-    REFUSED_SHORT,        /* a try to accept without descriptors or memory: it waits */
+    REFUSED_SHORT,        /* no descriptors or memory: a try to accept, which waits; a connection
+                             that was accepted; or a request's body */
     REFUSED_MALFORMED,    /* a request that could not be parsed, or whose body was malformed */
+    REFUSED_LARGE,        /* a request: its line, its fields or its body exceed a limit */
     REFUSED_SLOW,         /* a connection that a time-out or a minimum rate ended */
     REFUSED_IDLE,         /* an idle connection that was closed to make room */
     REFUSED_OFFLOAD,      /* a request: the queue of its pool is full */
@@ -20,8 +22,12 @@ enum refusal {
 
 enum { STATES_MAX = 8 };
 
+/* What users call them; by enum refusal, and by enum waiting (connection_private.h). */
+extern const char *const metrics_refusal_names[REFUSALS];
+extern const char *const metrics_state_names[STATES_MAX]; /* NULL where there is none */
+
 struct metrics {
-    struct counter requests[6]; /* by class of status; [0]: without an answer, its client left */
+    struct counter requests[6]; /* by class of status; [0]: without a complete answer */
     struct counter received;    /* bytes */
     struct counter sent;        /* bytes */
     struct counter accepted;    /* connections, before any is handed to another worker */
@@ -34,8 +40,12 @@ struct metrics {
     struct counter stalls;  /* by the supervisor */
     struct counter offload_waiting; /* requests in the queue of the pool, by atomic additions */
     struct counter offload_running; /* requests on a thread of the pool, by atomic additions */
-    struct histogram latency;       /* of requests, when service.measures */
+    struct histogram latency;       /* of answered requests, when service.measures */
     struct histogram offload;       /* how long requests waited in the queue of the pool */
 };
+
+/* A request that is answered with the status of an error before any handler decides, or while its
+ * body comes. */
+void metrics_count_refusal(struct metrics *metrics, int status);
 
 #endif

@@ -10,19 +10,20 @@ enum {
 };
 
 /* Sends until the socket takes no more. `flags` are send(2)'s. Returns the bytes sent, or -1 when
- * the connection is broken. */
-static ssize_t send_some(const struct connection *connection, const char *bytes, size_t length,
-                         int flags)
+ * the connection is broken; what was sent until then is counted. */
+static ssize_t send_some(struct connection *connection, const char *bytes, size_t length, int flags)
 {
     size_t sent = 0;
     while (sent < length) {
         ssize_t count = send(connection->fd, bytes + sent, length - sent, MSG_NOSIGNAL | flags);
-        if (count >= 0)
+        if (count >= 0) {
+            connection_count_sent(connection, (size_t)count);
             sent += (size_t)count;
-        else if (errno == EAGAIN)
+        } else if (errno == EAGAIN) {
             break;
-        else if (errno != EINTR)
+        } else if (errno != EINTR) {
             return -1;
+        }
     }
     return (ssize_t)sent;
 }
@@ -52,7 +53,6 @@ static void send_kept(struct connection *connection)
         connection->state = BROKEN;
         return;
     }
-    connection_count_sent(connection, (size_t)sent);
     connection->out_at += (size_t)sent;
     size_t left = out->length - connection->out_at;
     /* A stream appends for ever: what was sent makes room, without moving any byte often. */
@@ -92,9 +92,9 @@ static ssize_t send_with_memory(struct connection *connection, const struct buff
     while (sent < 0 && errno == EINTR);
     if (sent < 0)
         return errno == EAGAIN ? 0 : -1;
+    connection_count_sent(connection, (size_t)sent);
     if ((size_t)sent <= out->length)
         return sent;
-    connection_count_sent(connection, (size_t)sent - out->length);
     worker->slice -= (size_t)sent - out->length;
     http_rest_advance(rest, (uint64_t)sent - out->length);
     return (ssize_t)out->length;
@@ -111,13 +111,10 @@ static void send_collected(struct connection *connection)
         sent = send_with_memory(connection, out, rest);
     else
         sent = send_some(connection, out->bytes, out->length, more_follows(connection));
-    if (sent < 0) {
+    if (sent < 0)
         connection->state = BROKEN;
-    } else {
-        connection_count_sent(connection, (size_t)sent);
-        if ((size_t)sent < out->length)
-            keep(connection, out->bytes + sent, out->length - (size_t)sent);
-    }
+    else if ((size_t)sent < out->length)
+        keep(connection, out->bytes + sent, out->length - (size_t)sent);
     out->length = 0;
     if (out->capacity > OUT_KEEP)
         buffer_free(out);

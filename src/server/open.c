@@ -4,6 +4,7 @@
  */
 #include "net/access_log.h"
 #include "net/clients.h"
+#include "server/admin.h"
 #include "server/state.h"
 #include "server/team.h"
 
@@ -14,7 +15,7 @@
 
 /* --- listening --- */
 
-static int fail_to_listen(struct server *server, const char *where, int error)
+int server_fail_to_listen(struct server *server, const char *where, int error)
 {
     switch (error) {
     case -EADDRINUSE:
@@ -46,11 +47,11 @@ static int open_listeners(struct server *server)
                 where);
         int error = listener_probe(address);
         if (error)
-            return fail_to_listen(server, where, error);
+            return server_fail_to_listen(server, where, error);
         for (unsigned t = 0; t < server->threads; t++) {
             int fd = listener_open(address, server->backlog);
             if (fd < 0)
-                return fail_to_listen(server, where, fd);
+                return server_fail_to_listen(server, where, fd);
             server->listeners[t * server->address_count + a] = fd;
             server->sockets[t * server->address_count + a] = fd;
         }
@@ -153,6 +154,7 @@ static int open_offload(struct server *server)
 
 void server_close(struct server *server)
 {
+    admin_close(server);
     supervisor_close(server); /* work that was posted to it looks at the workers */
     for (unsigned t = 0; t < server->worker_count; t++) {
         worker_fini(&server->workers[t]);
@@ -198,6 +200,8 @@ int server_open(struct server *server)
         error = open_offload(server);
     if (!error)
         error = supervisor_open(server);
+    if (!error)
+        error = admin_open(server);
     return error;
 }
 

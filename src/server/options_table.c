@@ -51,10 +51,14 @@ const struct option option_table[OPTION_COUNT] = {
     {"admin", 0, OPTION_TEXT, AT(admin), 0, 0, "ADDR:PORT|unix:PATH",
      "serve the operator there: /metrics, /status, /healthz, /readyz (default: nowhere)",
      "/metrics is for Prometheus, /status a page, or JSON for clients that prefer it. "
-     "/readyz is answered with 503 while the server drains."},
+     "/healthz is answered with 503 when a loop has not moved for 30 seconds, /readyz while the "
+     "server drains. "
+     "It has a thread of its own, and answers while the others stall. A unix socket is its "
+     "owner's only; one that a dead server left is replaced."},
     {"admin-anywhere", 0, OPTION_FLAG, AT(admin_anywhere), 0, 0, NULL,
      "let other machines reach those pages",
-     "Whoever reaches it reads all of it; otherwise only loopback addresses are allowed."},
+     "Whoever reaches them reads all of them; otherwise only loopback addresses are allowed, and "
+     "there no Host but a numeric address or localhost."},
 
     {"root", 'r', OPTION_TEXT, AT(root), 0, 0, "DIR",
      "serve the files below DIR (default: a built-in page)",

@@ -7,6 +7,7 @@
  * without a loop would swallow connections, so there is none.
  */
 #include "net/access_log.h"
+#include "server/admin.h"
 #include "server/state.h"
 
 #include <errno.h>
@@ -89,6 +90,8 @@ static void announce_start(const struct server *server)
         printf("coreactor: listening on http://%s/ with %u reactor%s\n", where, server->threads,
                server->threads == 1 ? "" : "s");
     }
+    if (server->admin)
+        printf("coreactor: admin on %s\n", admin_url(server->admin));
     fflush(stdout);
 }
 
@@ -161,8 +164,10 @@ static void run_member(struct server *server, unsigned thread)
     /* All are there, and have started or not: only now is it true that the server listens. */
 #pragma omp barrier
     bool can_serve = !atomic_load(&server->team_error);
-    if (thread == 0 && can_serve && server->announce) {
-        announce_start(server);
+    if (thread == 0 && can_serve) {
+        atomic_store(&server->serves, true);
+        if (server->announce)
+            announce_start(server);
     }
     /* No request is answered, or logged on stdout, before that is said; and nobody fails before all
      * have decided. */

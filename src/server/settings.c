@@ -4,6 +4,7 @@
 #include "base/cpus.h"
 #include "http/router.h"
 #include "http/scan.h"
+#include "server/admin.h"
 #include "server/state.h"
 
 #include <errno.h>
@@ -56,12 +57,14 @@ const char *server_error(const struct server *server)
 
 /* --- options --- */
 
-static unsigned max_connections_default(unsigned threads, unsigned addresses, unsigned others)
+/* `others` are those of handlers, on each reactor; `shared` those beside the reactors. */
+static unsigned max_connections_default(unsigned threads, unsigned addresses, unsigned others,
+                                        unsigned shared)
 {
     struct rlimit limit;
     rlim_t descriptors = getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : 1024;
     /* A reactor has two descriptors beside its listeners. */
-    rlim_t ours = (rlim_t)threads * (2 + addresses + (rlim_t)others) + SPARE_DESCRIPTORS;
+    rlim_t ours = (rlim_t)threads * (2 + addresses + (rlim_t)others) + shared;
     if (descriptors > INT_MAX)
         descriptors = INT_MAX;
     return descriptors > ours ? (unsigned)(descriptors - ours) : 1;
@@ -108,10 +111,12 @@ static void resolve_limits(struct server *server, const struct server_options *o
                                                : http_limits_default.target_bytes,
         .body_bytes = body_bytes(options->max_body_bytes),
     };
-    service->max_connections = options->max_connections
-                                   ? options->max_connections
-                                   : max_connections_default(server->threads, server->address_count,
-                                                             options->handler_descriptors);
+    service->max_connections =
+        options->max_connections
+            ? options->max_connections
+            : max_connections_default(server->threads, server->address_count,
+                                      options->handler_descriptors,
+                                      SPARE_DESCRIPTORS + (options->admin ? ADMIN_DESCRIPTORS : 0));
     server->max_connections_per_client = options->max_connections_per_client;
     service->max_requests = options->max_requests;
     service->keeps_connections = options->keep_connections;

@@ -53,6 +53,8 @@ struct server {
     struct balance balance;
     struct offload offload;
     struct supervisor supervisor;
+    struct admin *admin;           /* NULL: none */
+    atomic_bool serves;            /* the team has begun to */
     struct access_log *access_log; /* NULL: none */
     struct post *drain_posts;      /* one for each worker: telling them must not fail */
     struct post stop_post;
@@ -70,6 +72,9 @@ struct server {
 /* Notes why the server cannot run, in one line; returns `error` for the caller to pass on. */
 __attribute__((format(printf, 3, 4))) int server_fail(struct server *server, int error,
                                                       const char *format, ...);
+
+/* The same for an address that cannot be listened on. */
+int server_fail_to_listen(struct server *server, const char *where, int error);
 
 /* Makes everything that the team needs but the access log: listeners, reactors, workers. 0 or
  * -errno, and then server_close() undoes it as far as it came. */

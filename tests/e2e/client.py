@@ -60,15 +60,17 @@ def parse_head(head):
 
 
 class Client:
-    """One connection. `receive_buffer` asks for a small SO_RCVBUF; `source` is an address to come from."""
+    """One connection; an address that is a text is the path of a unix socket. `receive_buffer` asks for a small SO_RCVBUF; `source` is an address to come from."""
 
     def __init__(self, address, receive_buffer=None, timeout_s=PATIENCE_S, source=None):
-        family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        local = isinstance(address, str)
+        family = socket.AF_UNIX if local else socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self.socket = socket.socket(family)
         try:
             if receive_buffer:
                 self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if not local:
+                self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.socket.settimeout(timeout_s)
             if source:
                 self.socket.bind((source, 0))

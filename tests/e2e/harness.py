@@ -33,6 +33,7 @@ PIPE = subprocess.PIPE
 PR_SET_PDEATHSIG = 1
 
 ANNOUNCEMENT = re.compile(r"coreactor: listening on http://(\S+):(\d+)/ with (\d+) reactors?\n")
+ADMIN = re.compile(r"coreactor: admin on (http://(\S+):(\d+)/|unix:(.+))\n")
 SUMMARY = re.compile(r"coreactor: answered (\d+) requests on (\d+) connections\n")
 # What the watchdog says when the machine had no time for a thread of ours: no test of anything else minds.
 STALL = re.compile(
@@ -160,6 +161,8 @@ class Server:
         self.stderr_file = tempfile.TemporaryFile()
         self.stdout_text = ""
         self.addresses = []
+        self.admin_url = None
+        self.admin_address = None  # (host, port), or the path of a unix socket
         self.reactors = None
         self.checked = False
         self.process = subprocess.Popen(
@@ -169,6 +172,8 @@ class Server:
         if stdout == PIPE and not {"-q", "--quiet"} & set(arguments):
             try:
                 self._read_announcements(max(1, len(listen)))
+                if "--admin" in arguments:
+                    self._read_admin()
             except BaseException:
                 self.kill()
                 raise
@@ -185,6 +190,13 @@ class Server:
                 raise AssertionError(f"no announcement: {line!r}; stderr: {self.stderr()!r}")
             self.addresses.append((match[1].strip("[]"), int(match[2])))
             self.reactors = int(match[3])
+
+    def _read_admin(self):
+        line = self._read_line()
+        if not (match := ADMIN.fullmatch(line)):
+            raise AssertionError(f"the admin pages are not announced: {line!r}")
+        self.admin_url = match[1]
+        self.admin_address = match[4] or (match[2].strip("[]"), int(match[3]))
 
     def _read_line(self):
         pipe = self.process.stdout

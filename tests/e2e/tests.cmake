@@ -1,4 +1,6 @@
 e2e_test(access_log)
+e2e_test(admin)
+e2e_test(admin_places)
 e2e_test(bodies)
 e2e_test(crowd)
 e2e_test(drain)
@@ -41,6 +43,7 @@ endif()
 # In one build only: it is the browser that takes the time, and what it exercises are answers, not
 # threads. The one that finds most errors of memory, since a browser breaks off much of what it asks for.
 if(COREACTOR_SANITIZE STREQUAL "address,undefined" AND PYTHON3)
+    e2e_test(admin_browser)
     e2e_test(files_browser)
-    set_tests_properties(e2e-files_browser PROPERTIES SKIP_REGULAR_EXPRESSION "there is no chromium here")
+    set_tests_properties(e2e-admin_browser e2e-files_browser PROPERTIES SKIP_REGULAR_EXPRESSION "there is no chromium here")
 endif()

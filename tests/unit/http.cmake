@@ -54,7 +54,7 @@ foreach(name IN ITEMS connection life drain handoff listener later cancel deadli
     target_sources(unit_net_${name} PRIVATE unit/net_support.c unit/exchange_support.c)
 endforeach()
 # The same with answers from sources.
-foreach(name IN ITEMS source source_ends slices)
+foreach(name IN ITEMS metrics source source_ends slices)
     unit_test(net_${name} WRAP recv send sendmsg sendfile accept4 epoll_ctl malloc calloc realloc free
               clock_gettime)
     target_sources(unit_net_${name} PRIVATE unit/net_support.c unit/exchange_support.c
