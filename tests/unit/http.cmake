@@ -75,6 +75,7 @@ unit_test(net_access_line)
 unit_test(net_access_log WRAP write)
 unit_test(net_access_output WRAP write)
 unit_test(net_clients WRAP calloc getrandom)
+unit_test(balance WRAP aligned_alloc calloc)
 
 foreach(name IN ITEMS options options_files options_manual)
     unit_test(${name})
