@@ -1,4 +1,5 @@
 e2e_test(access_log)
+e2e_test(balance)
 e2e_test(bodies)
 e2e_test(crowd)
 e2e_test(drain)
