@@ -2,7 +2,6 @@
 
 #include "net/listener.h"
 
-#include <dirent.h>
 #include <glib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -81,11 +80,11 @@ void expect_even(const struct listeners *listeners, unsigned sum)
 
 unsigned count_descriptors(void)
 {
-    DIR *directory = opendir("/proc/self/fd");
+    GDir *directory = g_dir_open("/proc/self/fd", 0, NULL);
     unsigned count = 0;
-    while (readdir(directory))
+    while (g_dir_read_name(directory))
         count++;
-    closedir(directory);
+    g_dir_close(directory);
     return count;
 }
 
