@@ -81,7 +81,7 @@ static int attach_all(const struct bpf_object *first, const struct balance_socke
     int error = attach(first, sockets, 0);
     unsigned done = error ? 0 : 1;
     while (!error && done < sockets->addresses) {
-        struct bpf_object *object;
+        struct bpf_object *object = NULL;
         error = load_program(sockets->reactors, first, &object);
         if (error)
             break;
@@ -101,7 +101,7 @@ static size_t loads_size(unsigned reactors)
 
 static int open_all(const struct balance_sockets *sockets, struct load **loads)
 {
-    struct bpf_object *first;
+    struct bpf_object *first = NULL;
     int error = load_program(sockets->reactors, NULL, &first);
     if (error)
         return error;

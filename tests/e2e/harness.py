@@ -39,6 +39,10 @@ SUMMARY = re.compile(r"coreactor: answered (\d+) requests on (\d+) connections\n
 STALL = re.compile(
     r"(coreactor: |\n?\(\S+:\d+\): coreactor-WARNING \*\*: [\d:.]+: )"
     r"(the handler of \S+|something that is no handler \(.*\)) (has )?kept reactor \d+ from .*\n")
+# What a server says that was to balance as well as it can, where it may not do so in the kernel.
+FALLBACK = re.compile(
+    r"\A(\*\* )?(coreactor: |coreactor-Message: [\d:.]+: )"
+    r"connections are balanced by hand-off, not in the kernel: [^;\n]+; --balance handoff asks for that\n")
 SANITIZER_REPORT = re.compile(
     r"(ERROR|WARNING|SUMMARY): \w*Sanitizer|runtime error:|Sanitizer:DEADLYSIGNAL")
 
@@ -147,6 +151,11 @@ def sanitizer_findings(pid, stderr):
     return findings
 
 
+def without_fallback(stderr, arguments):
+    """What it said beside that, unless it was told how to balance."""
+    return stderr if "--balance" in arguments else FALLBACK.sub("", stderr)
+
+
 class Server:
     """A running coreactor. `listen` holds one ADDR:PORT for each -l, or none for the program's default;
     `preexec` runs in the child. Another `program`, an example, gets the addresses as they are.
@@ -158,6 +167,7 @@ class Server:
                  stdout=PIPE, program=None):
         words = listen if program else (word for address in listen for word in ("-l", address))
         command = [program or PROGRAM, *words, *arguments]
+        self.arguments = arguments
         self.stderr_file = tempfile.TemporaryFile()
         self.stdout_text = ""
         self.addresses = []
@@ -238,7 +248,8 @@ class Server:
             return file.read().rsplit(")", 1)[1].split()[0]
 
     def stderr(self):
-        return os.pread(self.stderr_file.fileno(), 1 << 20, 0).decode()
+        said = os.pread(self.stderr_file.fileno(), 1 << 20, 0).decode()
+        return without_fallback(said, self.arguments)
 
     def wait(self, patience_s=PATIENCE_S):
         """Waits for the end; returns (exit status, what it printed after the announcements)."""
@@ -276,6 +287,26 @@ class Server:
 
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    def spread(self):
+        """How many connections each reactor has, most first: what else its epoll watches of sockets are its
+        listeners."""
+        counts = []
+        folder = f"/proc/{self.pid}/fd"
+        links = {}
+        for name in os.listdir(folder):
+            with contextlib.suppress(FileNotFoundError):
+                links[name] = os.readlink(f"{folder}/{name}")
+        for name, link in links.items():
+            if link == "anon_inode:[eventpoll]":
+                with open(f"/proc/{self.pid}/fdinfo/{name}", encoding="ascii") as file:
+                    watched = re.findall(r"^tfd: +(\d+)", file.read(), re.M)
+                sockets = sum(links.get(fd, "").startswith("socket:") for fd in watched)
+                if sockets:
+                    counts.append(sockets - len(self.addresses))
+        if len(counts) != self.reactors:
+            raise AssertionError(f"{len(counts)} of {self.reactors} reactors have listeners")
+        return sorted(counts, reverse=True)
 
     def unread_bytes(self):
         """What its clients have sent and it has not read yet, over IPv4; a connection that waits to be
@@ -316,7 +347,7 @@ class Finished:
             process.kill()
             _, stderr = process.communicate()
             raise AssertionError(f"{arguments} did not end; stderr: {stderr!r}") from None
-        self.status, self.stderr = process.returncode, stderr.decode()
+        self.status, self.stderr = process.returncode, without_fallback(stderr.decode(), arguments)
         self.stdout = (said or b"").decode()
         if findings := sanitizer_findings(process.pid, self.stderr):
             raise AssertionError(f"a sanitizer found something:\n{findings}")

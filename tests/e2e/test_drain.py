@@ -86,8 +86,8 @@ class Load:
 
 
 class UnderLoad(ServerTest):
-    def drain_under_load(self, threads, number):
-        server = self.serve("-j", str(threads), "--drain-timeout", "50")
+    def drain_under_load(self, threads, number, *arguments):
+        server = self.serve("-j", str(threads), "--drain-timeout", "50", *arguments)
         load = Load(server)
         load.start(keeping=8, anew=4)
         wait_until(lambda: load.answered > 300 or load.failures, "the load is on")
@@ -103,6 +103,13 @@ class UnderLoad(ServerTest):
             for attempt in range(scaled(3, 2)):
                 with self.subTest(threads=threads, attempt=attempt):
                     self.drain_under_load(threads, signal.SIGINT if attempt % 2 else signal.SIGTERM)
+
+    def test_no_request_is_lost_between_reactors(self):
+        """The default, `auto`, is handoff or least: the other modes."""
+        for mode in ("hash", "handoff"):
+            for attempt in range(scaled(3, 2)):
+                with self.subTest(mode=mode, attempt=attempt):
+                    self.drain_under_load(4, signal.SIGTERM, "--balance", mode)
 
     def test_pipelines_are_answered_to_their_end(self):
         server = self.serve("-j", "2", "--drain-timeout", "50")

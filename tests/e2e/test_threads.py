@@ -215,7 +215,7 @@ class About(ThreadsTest):
                 r"compiler: (GNU|Clang|AppleClang) [\d.]+\n"
                 r"build: \w+(, sanitizers [\w,]+)?\n"
                 r"features: openmp \d+, glib 2\.\d+\.\d+, byte scanner [\w.]+"
-                r", (no )?brotli[^,]*, (no )?zlib[^,]*, (no )?zstd[^,]*\n\Z"))
+                r", (no libbpf|libbpf [\d.]+), (no )?brotli[^,]*, (no )?zlib[^,]*, (no )?zstd[^,]*\n\Z"))
         self.assertEqual(f", sanitizers {SANITIZE}\n" in self.text("-V"), bool(SANITIZE))
 
     def test_help(self):

@@ -1,6 +1,7 @@
 e2e_test(access_log)
 e2e_test(admin)
 e2e_test(admin_places)
+e2e_test(balance)
 e2e_test(bodies)
 e2e_test(crowd)
 e2e_test(drain)
