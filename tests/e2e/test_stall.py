@@ -80,7 +80,8 @@ class Lines(StallTest):
 
     def test_no_warning(self):
         server = self.start(1, limit_ms=0)
-        self.assertEqual(len(server.tasks()), 1)
+        if not SANITIZE:  # which may have a thread of its own
+            self.assertEqual(len(server.tasks()), 1)
         self.ask(server, "/sleep")
         self.ask(server, "/timer")
         server.stop()

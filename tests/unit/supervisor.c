@@ -183,15 +183,24 @@ static int note_start(struct reactor *reactor, unsigned index, void *arg)
     return 0;
 }
 
-static void wait_for_bells(struct server *server, unsigned threads)
+static bool bells_are_set(struct server *server, unsigned threads)
 {
-    for (int i = 0; i < PATIENCE_S * 1000; i++) {
-        unsigned set = 0;
-        for (unsigned t = 0; t < threads; t++)
-            set += atomic_load(&watch_of(server, t)->bell);
-        if (set == threads)
+    unsigned set = 0;
+    for (unsigned t = 0; t < threads; t++)
+        set += atomic_load(&watch_of(server, t)->bell);
+    return set == threads;
+}
+
+/* Until the bells are set and it makes no turns of its own any more. */
+static void wait_for_rest(struct server *server, unsigned threads)
+{
+    const struct counter *turns = &reactor_watch(server->supervisor.reactor)->turns;
+    for (int i = 0; i < PATIENCE_S * 10; i++) {
+        uint64_t before = counter_read(turns);
+        bool set = bells_are_set(server, threads);
+        sleep_ms(100);
+        if (set && counter_read(turns) == before)
             return;
-        sleep_ms(1);
     }
     g_error("the supervisor does not rest");
 }
@@ -240,12 +249,12 @@ static void test_rests_and_is_woken(void)
     pthread_t thread = run_aside(server);
     while (atomic_load(&look.started) < 2)
         sleep_ms(1);
-    wait_for_bells(server, 2);
+    wait_for_rest(server, 2);
     stall_both(server, 1);
-    wait_for_bells(server, 2);
+    wait_for_rest(server, 2);
     stall_both(server, 2);
     /* It is asleep when the end comes, too. */
-    wait_for_bells(server, 2);
+    wait_for_rest(server, 2);
     server_stop(server);
     pthread_join(thread, NULL);
     server_free(server);
