@@ -5,9 +5,11 @@ import http.client
 import json
 import os
 import re
+import time
 
 from lib.machine import Failure, text_of
 
+SETTLE_S = 5
 LISTENING, CONNECTED = ("0A",), ("01", "08")  # 08: the client has closed, the server has not noticed yet
 
 
@@ -58,3 +60,31 @@ class Reactors:
         for number in self.places().values():
             counts[number] += 1
         return counts
+
+    def settled(self, wanted):
+        """The same, when there are so many in all: what has just been closed takes a moment."""
+        deadline = time.monotonic() + SETTLE_S
+        while True:
+            counts = self.open()
+            if sum(counts) == wanted:
+                return counts
+            if time.monotonic() > deadline:
+                raise Failure(f"the server has {sum(counts)} connections, not {wanted}")
+            time.sleep(0.005)
+
+
+def told(port):
+    """The connections of each reactor as the server itself tells them (--admin, /status.json); None where it
+    does not."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", "/status.json")
+        response = connection.getresponse()
+        body = response.read()
+        if response.status != 200:
+            return None
+        return [reactor["connections"] for reactor in json.loads(body)["reactors"]]
+    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
+        return None
+    finally:
+        connection.close()

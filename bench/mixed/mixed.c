@@ -2,6 +2,7 @@
  * mixed.c - the server of bench/mixed: fast answers beside slow ones, each slow one in three ways.
  *
  *     mixed [-p PORT] [-t THREADS] [-o OFFLOAD_THREADS] [-q OFFLOAD_QUEUE] [-m CPU_MS]
+ *           [-b hash|least|handoff]
  *
  *     /fast          an answer of 83 bytes, always the same
  *     /slow          takes CPU time (5 ms) on the reactor's thread
@@ -14,6 +15,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -112,9 +114,21 @@ static unsigned number(const char *text)
     return (unsigned)value;
 }
 
+static enum server_balance balance(const char *text)
+{
+    static const char *const names[] = {[SERVER_BALANCE_HASH] = "hash",
+                                        [SERVER_BALANCE_LEAST] = "least",
+                                        [SERVER_BALANCE_HANDOFF] = "handoff"};
+    for (unsigned mode = SERVER_BALANCE_HASH; mode <= SERVER_BALANCE_HANDOFF; mode++)
+        if (strcmp(text, names[mode]) == 0)
+            return (enum server_balance)mode;
+    fprintf(stderr, "mixed: no way to balance: %s\n", text);
+    exit(2);
+}
+
 static void read_options(int argc, char **argv, struct server_options *options, unsigned *port)
 {
-    for (int option; (option = getopt(argc, argv, "p:t:o:q:m:")) != -1;) {
+    for (int option; (option = getopt(argc, argv, "p:t:o:q:m:b:")) != -1;) {
         switch (option) {
         case 'p':
             *port = number(optarg);
@@ -131,9 +145,12 @@ static void read_options(int argc, char **argv, struct server_options *options, 
         case 'm':
             cpu_ms = number(optarg);
             break;
+        case 'b':
+            options->balance = balance(optarg);
+            break;
         default:
             fputs("usage: mixed [-p PORT] [-t THREADS] [-o OFFLOAD_THREADS] [-q OFFLOAD_QUEUE] "
-                  "[-m CPU_MS]\n",
+                  "[-m CPU_MS] [-b hash|least|handoff]\n",
                   stderr);
             exit(2);
         }
