@@ -54,7 +54,7 @@ def spread_chart(results, theme):
 set style fill solid 1.0 noborder
 set boxwidth {WIDTH * 0.92:.3f}
 set xrange [-0.5:{len(points) - 0.5}]
-set yrange [0.8:*]
+set yrange [0:*]
 set offsets 0, 0, graph 0.06, 0
 set bmargin at screen 0.1
 set xtics ({names})
@@ -77,15 +77,15 @@ def churn_chart(results, theme):
     if not lines:
         return None
     lines.append(f"{balance_figures.SPREAD_BAR} w lines lw 1.5 dt 2 lc rgb '{theme.ink}' title 'wanted'")
-    return common(theme, f"Busiest / mean while clients come and go, {reactors} reactors",
-                  "median and range of the repetitions; 1,000 connections, half of the clients stay for a request only") + f"""
+    return common(theme, f"Busiest / mean under churn, {reactors} reactors",
+                  "median and range of the repetitions; 1,000 connections, closed at random, and short ones") + f"""
 set xlabel 'step (the minutes of an hour, compressed)' textcolor rgb '{theme.ink}'
 set yrange [1:*]
 set bmargin at screen 0.17
 """ + "\n".join(blocks) + "\nplot " + ", \\\n     ".join(lines) + "\n"
 
 
-CHARTS = {"spread": (spread_chart, 1200, 500), "churn": (churn_chart, 1000, 500)}
+CHARTS = {"spread": (spread_chart, 1200, 500), "churn": (churn_chart, 1200, 500)}
 
 
 def draw(results, folder):

@@ -23,6 +23,11 @@ def allowed(connections, reactors):
     return max(SPREAD_BAR, best(connections, reactors))
 
 
+def fell_back(results):
+    """Whether the mode that is judged was not to be had: then its figures are those of another one."""
+    return any(not sample["in_kernel"] for sample in results["spread"] + results["churn"] if sample["server"] == JUDGED)
+
+
 def spreads(results, mode, reactors, connections, **wanted):
     """Busiest / mean, once for each repetition."""
     found = figures.select(results["spread"], server=mode, reactors=reactors, connections=connections, **wanted)
@@ -33,8 +38,8 @@ def spread(results, mode, reactors, connections, **wanted):
     return figures.spread(spreads(results, mode, reactors, connections, **wanted))
 
 
-def verdict(worst, limit):
-    if worst is None:
+def verdict(results, worst, limit):
+    if worst is None or fell_back(results):
         return figures.NOT_MEASURED
     return "PASS" if worst <= limit + 1e-9 else "MISSED"
 
@@ -46,7 +51,7 @@ def spread_bars(results):
             found = spreads(results, JUDGED, reactors, connections)
             limit, worst = allowed(connections, reactors), max(found, default=None)
             bars.append(Judged(f"{connections:,} connections over {reactors} reactors", limit, worst, len(found),
-                               verdict(worst, limit)))
+                               verdict(results, worst, limit)))
     return bars
 
 
@@ -80,7 +85,7 @@ def churn_bars(results):
                             ("at any of its steps", churn_worst(results, JUDGED, reactors))):
             worst = value.high if value else None
             bars.append(Judged(f"{reactors} reactors, {name}", SPREAD_BAR, worst, value.count if value else 0,
-                               verdict(worst, SPREAD_BAR)))
+                               verdict(results, worst, SPREAD_BAR)))
     return bars
 
 

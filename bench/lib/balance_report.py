@@ -32,7 +32,7 @@ METHOD = """## How it was measured
   processes in each of {rounds} rounds; the order changes from round to round. Ratios are taken within a round. CPU per
   connection is that of the server process, in the kernel too as far as it is counted as that process's.
 - **Skew.** {open} connections over {reactors} reactors are opened one by one with `--balance least`; then {busy} of them send one request
-  after the other (`bench/mixed/pace.c`), the others nothing: as many on each reactor (*even*), or all on one (*skewed*). Further
+  after the other (`bench/programs/pace.c`), the others nothing: as many on each reactor (*even*), or all on one (*skewed*). Further
   variants are *skewed* with other options of the server. *page* is the program's own page, where the client takes more CPU
   than the server; *1 ms* is a handler that takes 1 ms of CPU.
 """
@@ -96,8 +96,12 @@ def headline(results):
 
 
 def notes(results):
-    """What the servers said, such as that a mode is not to be had here, comes before the figures."""
-    return "\n".join(f"- **Note:** {note}" for note in results["notes"])
+    """What the servers said comes before the figures."""
+    lines = [f"- **Note:** {note}" for note in results["notes"]]
+    if balance_figures.fell_back(results):
+        lines.insert(0, f"- **`{JUDGED}` was not to be had here:** no program chose in the kernel. What stands under its name "
+                     "is the mode that the server used instead, and its bars are not measured.")
+    return "\n".join(lines)
 
 
 PICTURES = {"spread": "Busiest / mean connections, by mode, reactors and connections",

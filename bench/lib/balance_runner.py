@@ -1,5 +1,6 @@
 """Carries out the parts of bench/balance that wrk has no load for: spread, churn and skew."""
 import json
+import re
 import shlex
 import subprocess
 import time
@@ -8,6 +9,9 @@ from lib import balance_plan, plan, reactors, runner, servers
 from lib.balance_plan import SKEW_BUSY, SKEW_OPEN, SKEW_REACTORS
 from lib.crowd import Crowd
 from lib.machine import COREACTOR, MIXED, PACE, ROOT, Failure
+
+
+STAMP = re.compile(r"^[^ ]*: ([0-9:.]+: )?")  # what the log puts before a message
 
 
 def command(mode, threads, port, admin=None):
@@ -44,12 +48,13 @@ class BalanceRunner:
 
     def _part(self, part, progress):
         port, admin = self.settings.port, self.settings.port + 1
-        with Running(f"{part.mode}, {part.reactors} reactors", command(part.mode, part.reactors, port, admin), port,
+        with Running(part.mode, command(part.mode, part.reactors, port, admin), port,
                      self.results) as server:
             found = reactors.Reactors(server.process.pid, port, part.reactors)
             for run in part.runs:
                 progress.begin(run, f"{part.mode} over {part.reactors} reactors")
                 sample = {"phase": run.phase, "server": run.server, "reactors": part.reactors,
+                          "in_kernel": reactors.chosen_in_kernel(server.process.pid),
                           "connections": run.connections, "round": run.round}
                 take = self._spread if run.phase == "spread" else self._churn
                 self.results[run.phase].append(sample | take(run, found))
@@ -155,6 +160,6 @@ class Running:
     def __exit__(self, *_):
         said = self.server.said()
         ended = servers.stop_all({self.server.name: self.server})
-        for note in [f"{self.server.name}: {line}" for line in said] + ended:
+        for note in [f"a server said: {STAMP.sub('', line)}" for line in said] + ended:
             if note not in self.notes:
                 self.notes.append(note)

@@ -38,6 +38,11 @@ def epolls(pid):
             continue
 
 
+def chosen_in_kernel(pid):
+    """Whether the process shares memory with a program in the kernel, as --balance least does where it works."""
+    return "bpf-map" in (text_of(f"/proc/{pid}/maps") or "")
+
+
 class Reactors:
     """The reactors of a running server, in the order in which it made them."""
 
