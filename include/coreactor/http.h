@@ -6,8 +6,9 @@
  * the same reactor: from a timer, another descriptor, a post, or when the body has arrived.
  *
  * The request, the response and every text taken from them live until the answer is complete or
- * cancelled. All functions here must be called on the reactor's thread. None of them calls a
- * handler, or ends a request, before it returns.
+ * cancelled. All functions here must be called on the reactor's thread, except by a handler of
+ * server_route_offload(), which has a thread of its own. None of them calls a handler, or ends a
+ * request, before it returns.
  */
 #ifndef COREACTOR_HTTP_H
 #define COREACTOR_HTTP_H
@@ -109,9 +110,10 @@ struct reactor *http_request_reactor(const struct http_request *request);
 struct http_text http_request_client(struct http_request *request);
 struct http_text http_request_server(struct http_request *request);
 
-/* Whether the client of a request has gone, for a handler of server_route_offload() that asks now
- * and then and gives up early; always false for others, which are told by
- * http_response_on_cancel(). Any thread. */
+/* Whether the answer of a handler of server_route_offload() is not wanted any more, for the same
+ * reasons as those of http_response_on_cancel(): it may ask now and then, at little cost, and give
+ * up early; what it returns then does not matter. Always false for other handlers. Any thread,
+ * while the handler runs. */
 bool http_request_is_cancelled(const struct http_request *request);
 
 /* --- the request: its body --- */

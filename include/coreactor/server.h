@@ -77,7 +77,7 @@ struct server_options {
     int stall_warning_ms; /* warn of a handler that takes longer; default 100, negative: never */
     bool stall_trace;     /* and write its stack on stderr; takes SIGURG while server_run() runs */
 
-    /* Routes of server_route_offload(). */
+    /* Routes of server_route_offload(); the threads exist when there are any. */
     unsigned offload_threads; /* default: 4, or twice the CPUs when those are more */
     unsigned offload_queue;   /* requests that may wait for one of them, on each reactor: more are
                                  answered with 503; default 256 */
@@ -109,14 +109,23 @@ struct server *server_new(const struct server_options *options);
 int server_route(struct server *server, const char *method, const char *pattern,
                  http_handler handler, void *arg);
 
-/* server_route() for a handler that blocks or computes for long: it is called on one of a few
- * threads beside the reactors, with a lower priority, and its answer is sent by the connection's
- * reactor. The body of a request is collected before (http_request_body()). On that thread it may
- * use the functions of http.h that read the request, http_request_alloc(), http_response_header(),
- * http_response_lines(), http_respond() and its like; it may not ask for the body, begin an answer
- * in pieces, or return HTTP_PENDING. When as many requests wait as may, the client gets 503 with
- * Retry-After. See http_request_is_cancelled() for clients that leave. Returns as server_route()
- * does. */
+/* server_route() for a handler that blocks or computes for long: it is called on one of
+ * offload_threads threads beside the reactors, with a lower priority (nice), all signals blocked
+ * and any other handler beside it, and what it answers is sent by the connection's reactor when it
+ * has returned. Reactors whose requests wait for a thread take turns.
+ *
+ * The body of a request is there when the handler is called: http_request_body(). On its thread it
+ * may use the functions of http.h that read the request, http_request_alloc(), those of reactor.h
+ * for any thread, http_response_header(), http_response_lines(), and those named http_respond...,
+ * after which `prepare` of a source is called on the reactor, and `release` on either of the two.
+ * Until it returns it must answer or fail: a bare status is allowed, but HTTP_PENDING, asking for
+ * the body, and an answer in pieces (-EINVAL) become 500 and a line in the log.
+ *
+ * When offload_queue requests of a reactor wait already, the client gets 503 with `Retry-After: 1`.
+ * A request whose client leaves while it waits is forgotten, and the handler not called; one that
+ * runs can ask http_request_is_cancelled(). The end of the server waits for handlers that run, even
+ * beyond drain_timeout_s: one that never returns keeps server_run() from returning. Returns as
+ * server_route() does. */
 int server_route_offload(struct server *server, const char *method, const char *pattern,
                          http_handler handler, void *arg);
 

@@ -75,6 +75,18 @@ void *arena_alloc(struct arena *arena, size_t size)
     return piece;
 }
 
+void arena_adopt(struct arena *to, struct arena *from)
+{
+    while (from->others) {
+        struct arena_block *block = from->others;
+        from->others = block->next;
+        add_other(to, block);
+    }
+    if (from->first)
+        add_other(to, from->first);
+    *from = (struct arena){0};
+}
+
 void arena_reset(struct arena *arena)
 {
     while (arena->others) {

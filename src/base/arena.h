@@ -20,6 +20,9 @@ struct arena {
  * memory is short; nothing changes. */
 void *arena_alloc(struct arena *arena, size_t size);
 
+/* What `from` has given out belongs to `to` from now on; `from` is empty. */
+void arena_adopt(struct arena *to, struct arena *from);
+
 /* Takes everything back. The first 4 KiB stay, so that whoever fills and resets an arena over and
  * over allocates nothing while that is enough. */
 void arena_reset(struct arena *arena);

@@ -31,6 +31,12 @@ static inline void counter_add(struct counter *counter, uint64_t change)
     counter_set(counter, counter_read(counter) + change);
 }
 
+/* When any thread may count: an atomic addition. */
+static inline void counter_add_shared(struct counter *counter, uint64_t change)
+{
+    atomic_fetch_add_explicit(&counter->value, change, memory_order_relaxed);
+}
+
 /* How long things took: how many at most each bound, and all together. */
 enum { HISTOGRAM_BOUNDS = 16 };
 

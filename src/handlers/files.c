@@ -86,8 +86,8 @@ static bool set_up(struct files *files, const struct files_options *options, cha
         !set_page("not-found", options->not_found, &files->not_found, message) ||
         !set_page("fallback", options->fallback, &files->fallback, message))
         return false;
-    files->readers = pool_new(READERS);
-    files->makers = files->readers ? pool_new(MAKERS) : NULL;
+    files->readers = pool_new(READERS, 0);
+    files->makers = files->readers ? pool_new(MAKERS, 0) : NULL;
     if (!files->makers)
         *message = g_strdup_printf("cannot start threads: %s", g_strerror(errno));
     return files->makers;

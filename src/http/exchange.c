@@ -392,6 +392,12 @@ struct reactor *http_request_reactor(const struct http_request *request)
     return http_exchange_with(request)->reactor;
 }
 
+bool http_request_is_cancelled(const struct http_request *request)
+{
+    const struct http_exchange *exchange = http_exchange_with(request);
+    return exchange->cancelled && atomic_load_explicit(exchange->cancelled, memory_order_relaxed);
+}
+
 struct http_text http_request_client(struct http_request *request)
 {
     struct http_exchange *exchange = http_exchange_with(request);

@@ -84,8 +84,9 @@ struct http_exchange {
     const struct http_carrier *carrier;
     void *carried_by; /* the carrier's */
     struct reactor *reactor;
-    struct watch *watch;        /* is told of every call of a handler */
-    struct http_exchange *next; /* the carrier's */
+    struct watch *watch;          /* is told of every call of a handler */
+    const atomic_bool *cancelled; /* set by another thread: twin.h; NULL: nobody would */
+    struct http_exchange *next;   /* the carrier's */
     uint64_t began_ns;
 };
 

@@ -43,6 +43,7 @@ struct http_response {
     bool say_keep_alive;          /* to an HTTP/1.0 client that asked for it */
     bool no_chunks;               /* the client is HTTP/1.0 */
     bool deferred;                /* the handler has returned: see http_response_prepare() */
+    bool whole;                   /* an answer in pieces is refused */
     bool streaming;               /* begun and not complete */
     bool chunked;
     bool drops_body; /* what is written is not sent */
@@ -52,8 +53,8 @@ struct http_response {
     struct http_rest rest;
 };
 
-/* Begins an answer; the members down to `date`, and from `head_only` to `deferred`, are the
- * caller's. */
+/* Begins an answer; the members down to `date`, and from `head_only` to `whole`, are the caller's.
+ */
 static inline void http_response_begin(struct http_response *response)
 {
     response->fields->length = 0;

@@ -16,6 +16,8 @@ int http_response_start(struct http_response *response, int status, const char *
                         uint64_t length)
 {
     bool to_the_end = length == HTTP_LENGTH_UNKNOWN && response->no_chunks;
+    if (response->whole)
+        return -EINVAL;
     if (to_the_end && !response->status)
         response->close = true;
     int error = http_response_put_head(response, status, content_type, length, 0);

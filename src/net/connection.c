@@ -155,6 +155,24 @@ void connection_close_if_idle(struct connection *connection, uint64_t before_ns)
         close_unless_unread(connection);
 }
 
+void connection_address(const struct connection *connection, bool client, struct address *address)
+{
+    *address = (struct address){.length = sizeof(address->storage)};
+    if (client)
+        memcpy(&address->storage, &connection->peer, sizeof(connection->peer));
+    else
+        getsockname(connection->fd, (struct sockaddr *)&address->storage, &address->length);
+}
+
+struct http_text connection_address_text(const struct address *address, struct arena *arena)
+{
+    char *text = arena_alloc(arena, ADDRESS_TEXT_MAX);
+    if (!text)
+        return (struct http_text){NULL, 0};
+    address_format(address, text);
+    return (struct http_text){text, strlen(text)};
+}
+
 /* --- making room --- */
 
 enum { OLDEST_MAX = 16 };

@@ -67,6 +67,12 @@ struct connection {
 /* Whether the socket holds bytes that have not been read. */
 bool connection_has_unread(const struct connection *connection);
 
+/* The address of the client, or the one that it has reached. */
+void connection_address(const struct connection *connection, bool client, struct address *address);
+
+/* As text, in the arena; absent when memory is short. Any thread. */
+struct http_text connection_address_text(const struct address *address, struct arena *arena);
+
 /* After anything has happened: waits for the right things, or closes the connection. */
 void connection_settle(struct connection *connection);
 

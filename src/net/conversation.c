@@ -145,18 +145,9 @@ static size_t waiting_bytes(const struct http_exchange *exchange)
 
 static struct http_text address(struct http_exchange *exchange, bool client)
 {
-    const struct connection *connection = exchange->carried_by;
-    struct http_text text = {NULL, 0};
-    struct address address = {.length = sizeof(address.storage)};
-    char *to = arena_alloc(&exchange->arena, ADDRESS_TEXT_MAX);
-    if (!to)
-        return text;
-    if (client)
-        memcpy(&address.storage, &connection->peer, sizeof(connection->peer));
-    else
-        getsockname(connection->fd, (struct sockaddr *)&address.storage, &address.length);
-    address_format(&address, to);
-    return (struct http_text){to, strlen(to)};
+    struct address address;
+    connection_address(exchange->carried_by, client, &address);
+    return connection_address_text(&address, &exchange->arena);
 }
 
 static void complain(const struct http_exchange *exchange, int returned)

@@ -2,6 +2,7 @@
 
 #include "net/connection.h"
 #include "net/handoff.h"
+#include "net/offload.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -51,6 +52,7 @@ void worker_close_all(struct worker *worker)
     close_listeners(worker);
     while (worker->connections)
         connection_close(worker->connections);
+    offload_wait(worker);
 }
 
 void worker_fini(struct worker *worker)

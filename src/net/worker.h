@@ -37,9 +37,10 @@ struct service {
     uint32_t min_write_rate;
     unsigned max_requests; /* on a connection */
     unsigned max_connections;
-    struct clients *clients; /* NULL: no limit for each client */
-    struct balance *balance; /* NULL: nothing to balance */
-    bool measures;           /* take the time of each request, for metrics.latency */
+    struct clients *clients;       /* NULL: no limit for each client */
+    struct balance *balance;       /* NULL: nothing to balance */
+    const struct offload *offload; /* NULL: no handlers that run elsewhere */
+    bool measures;                 /* take the time of each request, for metrics.latency */
     unsigned drain_timeout_ms;
     struct worker *workers;
     unsigned worker_count;
@@ -92,7 +93,8 @@ int worker_init(struct worker *worker, struct reactor *reactor, struct service *
  */
 int worker_listen(struct worker *worker, int fd);
 
-/* Closes what is open: handlers that were still to answer are cancelled. */
+/* Closes what is open: handlers that were still to answer are cancelled, and those that run on
+ * another thread waited for. */
 void worker_close_all(struct worker *worker);
 
 /* worker_close_all(), and frees what the worker holds. */

@@ -162,6 +162,16 @@ static int open_clients(struct server *server)
                        g_strerror(error));
 }
 
+static int open_offload(struct server *server)
+{
+    int error = offload_open(&server->offload, server->offload_threads, server->offload_queue);
+    server->service.offload = &server->offload;
+    return error ? server_fail(server, error,
+                               "cannot start threads for the routes of server_route_offload(): %s",
+                               g_strerror(-error))
+                 : 0;
+}
+
 void server_close(struct server *server)
 {
     for (unsigned t = 0; t < server->worker_count; t++) {
@@ -173,6 +183,7 @@ void server_close(struct server *server)
         if (server->listeners[i] >= 0)
             close(server->listeners[i]);
     }
+    offload_close(&server->offload);
     supervisor_close(server);
     balance_close(&server->balance);
     clients_free(server->service.clients);
@@ -204,6 +215,8 @@ int server_open(struct server *server)
         error = open_listeners(server);
     for (unsigned t = 0; !error && t < server->threads; t++)
         error = open_worker(server, t);
+    if (!error)
+        error = open_offload(server);
     if (!error)
         error = supervisor_open(server);
     return error;

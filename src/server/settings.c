@@ -195,6 +195,7 @@ void server_free(struct server *server)
         return;
     pthread_mutex_destroy(&server->stop_lock);
     router_free(server->router);
+    offload_fini(&server->offload);
     g_free(server->access_log_path);
     g_free(server->admin_where);
     g_strfreev(server->listen);
@@ -215,6 +216,18 @@ static const char *why_no_route(int error, http_handler handler)
     }
 }
 
+/* Notes how adding a route went. */
+static int note_route(struct server *server, const char *method, const char *pattern,
+                      http_handler handler, int error)
+{
+    if (error && !server->refused)
+        server->refused = server_fail(
+            server, error, "cannot route %.40s %.300s: %s", method ? method : "every method of",
+            pattern ? pattern : "(no pattern)", why_no_route(error, handler));
+    server->route_count += !error;
+    return error;
+}
+
 int server_route(struct server *server, const char *method, const char *pattern,
                  http_handler handler, void *arg)
 {
@@ -222,10 +235,16 @@ int server_route(struct server *server, const char *method, const char *pattern,
         return -EINVAL; /* of no server, server_run() will say so */
     int error =
         pattern && handler ? router_add(server->router, method, pattern, handler, arg) : -EINVAL;
-    if (error && !server->refused)
-        server->refused = server_fail(
-            server, error, "cannot route %.40s %.300s: %s", method ? method : "every method of",
-            pattern ? pattern : "(no pattern)", why_no_route(error, handler));
-    server->route_count += !error;
-    return error;
+    return note_route(server, method, pattern, handler, error);
+}
+
+int server_route_offload(struct server *server, const char *method, const char *pattern,
+                         http_handler handler, void *arg)
+{
+    if (!server || server->has_run || !handler)
+        return server_route(server, method, pattern, handler, arg);
+    struct offload_route *route = offload_add(&server->offload, handler, arg);
+    if (!route)
+        return note_route(server, method, pattern, handler, -ENOMEM);
+    return server_route(server, method, pattern, offload_handle, route);
 }

@@ -7,6 +7,7 @@
 #include <coreactor/server.h>
 
 #include "net/balance.h"
+#include "net/offload.h"
 #include "net/worker.h"
 #include "reactor/mailbox.h"
 #include "server/signals.h"
@@ -50,6 +51,7 @@ struct server {
     struct worker *workers; /* one for each thread */
     unsigned worker_count;
     struct balance balance;
+    struct offload offload;
     struct supervisor supervisor;
     struct access_log *access_log; /* NULL: none */
     struct post *drain_posts;      /* one for each worker: telling them must not fail */

@@ -380,7 +380,7 @@ static void test_memory(void)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    the_pool = pool_new(2);
+    the_pool = pool_new(2, 0);
     g_assert_nonnull(the_pool);
     g_test_add_func("/file-body/systems", test_systems);
     g_test_add_func("/file-body/pieces", test_pieces);

@@ -47,7 +47,7 @@ GThreadPool *__wrap_g_thread_pool_new(GFunc run, gpointer arg, gint threads, gbo
 
 static struct pool *new_pool(unsigned threads)
 {
-    struct pool *pool = pool_new(threads);
+    struct pool *pool = pool_new(threads, 0);
     g_assert_nonnull(pool);
     return pool;
 }
@@ -374,7 +374,7 @@ static void test_done_may_free(void)
 static void test_new_without_memory(void)
 {
     calloc_fails = true;
-    struct pool *pool = pool_new(2);
+    struct pool *pool = pool_new(2, 0);
     int error = errno;
     calloc_fails = false;
     g_assert_null(pool);
@@ -385,7 +385,7 @@ static void test_new_without_threads(void)
 {
     threads_fail = true;
     threads_given = 0;
-    struct pool *pool = pool_new(2);
+    struct pool *pool = pool_new(2, 0);
     int error = errno;
     threads_fail = false;
     g_assert_null(pool);
