@@ -6,7 +6,7 @@ from lib.mixed_plan import NONE, SCENARIOS, TOOLS
 
 WIDTH = 0.36  # of a bar; two and a gap make 1
 COLOURS = {"": dict(zip(TOOLS, ("#1f5fa8", "#8c959f"))), "-dark": dict(zip(TOOLS, ("#58a6ff", "#8b949e")))}
-SHORT = {NONE: "nothing", "inline": "in the loop", "offload": "offloaded", "wait-inline": "4 in the loop",
+SHORT = {NONE: "nothing", "inline": "in the loop", "offload": "offloaded", "elsewhere": "other process", "wait-inline": "4 in the loop",
          "wait-timer": "1,000 pending", "wait-offload": "1,000 offloaded", "plain": "20,000/s fast"}
 PEERS = {("go", "inline"): "goroutine", ("go", "wait-timer"): "1,000 goroutines", ("nginx", "inline"): "upstream",
          ("nginx", "wait-timer"): "1,000 upstream"}

@@ -6,7 +6,7 @@ from lib import load, plan
 from lib.machine import PACE
 
 SERVERS = ("coreactor", "go", "nginx")
-UPSTREAM = "upstream"   # the process that computes for nginx
+UPSTREAM = "upstream"   # the process that computes and waits for nginx
 TOOLS = ("wrk", "pace")
 FAST_CONNECTIONS = 100
 SLOW_RATE, SLOW_CONNECTIONS = 40, 16
@@ -18,14 +18,18 @@ NONE = "none"
 
 @dataclass(frozen=True)
 class Beside:
-    """What runs beside the fast requests: at that rate, or always one on each connection."""
+    """What runs beside the fast requests: at that rate, or always one on each connection, the first of which are
+    spread over some milliseconds."""
     path: str
     connections: int
     rate: int = None
+    spread_ms: int = None
+    elsewhere: bool = False  # asked of the process that computes for nginx
 
     def command(self, port, seconds):
         rate = ["-r", str(self.rate)] if self.rate else []
-        return [PACE, "-c", str(self.connections), *rate, "-d", str(seconds), str(port), self.path]
+        spread = ["-g", str(self.spread_ms)] if self.spread_ms else []
+        return [PACE, "-c", str(self.connections), *rate, *spread, "-d", str(seconds), str(port), self.path]
 
 
 @dataclass(frozen=True)
@@ -43,13 +47,15 @@ def computing(path):
 
 
 def waiting(path):
-    return Beside(path, WAITING)
+    return Beside(path, WAITING, spread_ms=WAIT_MS)
 
 
 SCENARIOS = (
     Scenario("coreactor", NONE, "nothing beside"),
     Scenario("coreactor", "inline", "5 ms of CPU, in the loop", computing("/slow")),
     Scenario("coreactor", "offload", "5 ms of CPU, offloaded", computing("/slow-offload"), judged=True),
+    Scenario("coreactor", "elsewhere", "5 ms of CPU, in another process",
+             Beside("/slow", SLOW_CONNECTIONS, SLOW_RATE, elsewhere=True)),
     Scenario("coreactor", "wait-inline", "4 that sleep 50 ms, in the loop", Beside("/wait-inline", 4), blocking=True),
     Scenario("coreactor", "wait-timer", "1,000 that wait 50 ms, by a timer", waiting("/wait"), judged=True, blocking=True),
     Scenario("coreactor", "wait-offload", "1,000 that sleep 50 ms, offloaded", waiting("/wait-offload"), judged=True,
@@ -96,9 +102,10 @@ class MixedRun(plan.Run):
         return load.command_line(self.connections, wrk_threads, self.seconds, load.SCRIPTS[1], headers) + [
             f"http://127.0.0.1:{port}/fast"]
 
-    def beside(self, port):
-        """The command of what runs beside: longer than the run, it is ended."""
-        return self.scenario.beside.command(port, self.seconds + 60) if self.scenario.beside else None
+    def beside(self, ports):
+        """The command of what runs beside: longer than the run, it is ended. None when nothing does."""
+        wanted = self.scenario.beside
+        return wanted.command(ports[UPSTREAM if wanted.elsewhere else self.server], self.seconds + 60) if wanted else None
 
     def said(self, text):
         return super().said(text) if self.tool == "wrk" else parse_pace(text)
@@ -120,7 +127,7 @@ def turned(items, number):
 
 
 def processes(servers):
-    return (UPSTREAM, *servers) if "nginx" in servers else tuple(servers)
+    return (UPSTREAM, *servers)
 
 
 def probe(settings):

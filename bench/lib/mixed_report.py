@@ -3,7 +3,7 @@ import shlex
 
 from lib import mixed_figures, report
 from lib.mixed_figures import TOOL_TITLES
-from lib.mixed_plan import (CPU_MS, FAST_CONNECTIONS, NONE, OFFLOAD_QUEUE, OFFLOAD_THREADS, SCENARIOS, SLOW_CONNECTIONS,
+from lib.mixed_plan import (CPU_MS, FAST_CONNECTIONS, NONE, OFFLOAD_QUEUE, OFFLOAD_THREADS, SCENARIOS, SERVERS, SLOW_CONNECTIONS,
                             SLOW_RATE, TOOLS, WAIT_MS, WAITING, MixedRun)
 from lib.tables import bars_table, environment_table, fault_lines, number, spread_cells, table
 
@@ -31,7 +31,10 @@ dropped or changed.
   to answer for those that could not be sent. The same bar is shown for it.
 - **{cpu} ms of CPU:** {rate} requests a second at a constant rate on {slow} connections, {share:.0%} of one CPU. `mixed.c` watches its thread's
   CPU clock. Go's goroutines change threads, so `mixed.go` counts turns of a loop that it has timed before it served.
-- **{wait} ms of waiting:** {waiting:,} connections that always have a request under way. By a timer that makes
+  *In another process* asks nginx's upstream (below) directly for the same and leaves the server alone: what remains is what
+  sharing the CPUs costs.
+- **{wait} ms of waiting:** {waiting:,} connections that always have a request under way, not in step: their first requests
+  are spread over {wait} ms. By a timer that makes
   {plain:,} requests a second, each of which also costs CPU: *20,000/s more fast ones* is the same number of requests without
   any waiting, for comparison. On the pool, {pool} threads make at most {pool_rate:,.0f} a second; the others wait in its queue.
   In the loop, 4 such requests are enough.
@@ -132,6 +135,10 @@ def servers_table(results):
     return table(["server", "version", "command"], rows).replace("---:", "---")
 
 
+def port_of(scenario, settings):
+    return settings["port"] + (len(SERVERS) if scenario.beside.elsewhere else SERVERS.index(scenario.server))
+
+
 def commands(results):
     """The generators' command lines as they were run against coreactor, in the repository's root."""
     settings = results["settings"]
@@ -140,7 +147,7 @@ def commands(results):
         run = MixedRun(NONE, "coreactor", FAST_CONNECTIONS, 1, settings["duration"], 1, SCENARIOS[0], tool,
                        results["rates"].get("coreactor"))
         lines.append(shlex.join(run.command(settings["port"], settings["wrk_threads"])))
-    lines += [shlex.join(scenario.beside.command(settings["port"], settings["duration"] + 60))
+    lines += [shlex.join(scenario.beside.command(port_of(scenario, settings), settings["duration"] + 60))
               for scenario in SCENARIOS if scenario.beside and scenario.server == "coreactor"]
     return ("Command lines, run in the repository's root (each run's own one is the first line of its "
             "file in `raw/`; what runs beside is ended with the run):\n\n```sh\n" + "\n".join(lines) + "\n```")

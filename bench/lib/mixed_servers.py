@@ -51,8 +51,8 @@ def catalogue(settings, folder):
                               str(OFFLOAD_QUEUE)]}
     if "go" in settings.servers:
         commands["go"] = [GO_PROGRAM, "-port", str(ports["go"]), "-threads", threads]
+    commands[UPSTREAM] = [MIXED, "-p", str(ports[UPSTREAM]), "-t", threads]
     if "nginx" in settings.servers:
-        commands[UPSTREAM] = [MIXED, "-p", str(ports[UPSTREAM]), "-t", threads]
         commands["nginx"] = nginx(settings, folder, ports["nginx"], ports[UPSTREAM])
     return {key: (key, command, ports[key]) for key, command in commands.items()}
 
@@ -77,7 +77,7 @@ class MixedRunner(runner.Runner):
         return sample | {"tool": run.tool, "rate": run.rate if run.tool == "pace" else None, "beside": self.company_said}
 
     def _run_load(self, command, raw):
-        line = self.run.beside(self.running[self.run.server].port)
+        line = self.run.beside({key: server.port for key, server in self.running.items()})
         if line is None:
             super()._run_load(command, raw)
             return

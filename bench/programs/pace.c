@@ -3,11 +3,12 @@
  * counts from the time at which they were due, whether or not a connection was free then; a fixed
  * number of requests in flight; a load on some of the connections only.
  *
- *     pace [-c CONNECTIONS] [-r RATE] [-d SECONDS] [-s] PORT PATH
+ *     pace [-c CONNECTIONS] [-r RATE] [-g MS] [-d SECONDS] [-s] PORT PATH
  *
- * Without -r each connection sends its next request when it has the answer. With -s each connection
- * makes one request, one after the other; then their local ports are printed, and the numbers of
- * those that are to go on (from 0) are read from standard input, in one line.
+ * Without -r each connection sends its next request when it has the answer; the first ones are
+ * spread over MS milliseconds, so that the connections do not go on in step. With -s each
+ * connection makes one request, one after the other; then their local ports are printed, and the
+ * numbers of those that are to go on (from 0) are read from standard input, in one line.
  *
  * Ends after SECONDS, or on SIGTERM, and then prints what it counted, as one line of JSON.
  * Latencies are those of answers with a status of 2xx, none left out.
@@ -44,7 +45,7 @@ struct connection {
 
 /* The options. */
 static unsigned count = 1;
-static double rate, seconds = 1;
+static double rate, stagger_ms, seconds = 1;
 static bool choose;
 static struct sockaddr_in address;
 static char request[REQUEST_MAX];
@@ -197,9 +198,13 @@ static void on_readable(unsigned number)
         make_ready(number);
 }
 
-static int64_t due_at(uint64_t number)
+/* When the next request is due, in a closed loop at once. */
+static int64_t next_due(int64_t now)
 {
-    return begin_ns + (int64_t)((double)number * (double)NS_PER_S / rate);
+    if (rate > 0)
+        return begin_ns + (int64_t)((double)issued * (double)NS_PER_S / rate);
+    int64_t staggered = begin_ns + (int64_t)((double)issued * stagger_ms * 1e6 / count);
+    return issued < count && staggered > now ? staggered : now;
 }
 
 /* Sends what is due, as far as there are connections for it. When the next is due; the end when
@@ -208,7 +213,7 @@ static int64_t send_due(int64_t end_ns)
 {
     int64_t now = now_ns();
     while (ready_count > 0) {
-        int64_t due = rate > 0 ? due_at(issued) : now;
+        int64_t due = next_due(now);
         if (due > now || due >= end_ns)
             return due < end_ns ? due : end_ns;
         connection_send(take_ready(), due);
@@ -325,19 +330,22 @@ static void print_result(int64_t end_ns)
 
 static int usage(void)
 {
-    fputs("usage: pace [-c CONNECTIONS] [-r RATE] [-d SECONDS] [-s] PORT PATH\n", stderr);
+    fputs("usage: pace [-c CONNECTIONS] [-r RATE] [-g MS] [-d SECONDS] [-s] PORT PATH\n", stderr);
     return 2;
 }
 
 static bool read_options(int argc, char **argv)
 {
-    for (int option; (option = getopt(argc, argv, "c:r:d:s")) != -1;) {
+    for (int option; (option = getopt(argc, argv, "c:r:g:d:s")) != -1;) {
         switch (option) {
         case 'c':
             count = (unsigned)strtoul(optarg, NULL, 10);
             break;
         case 'r':
             rate = strtod(optarg, NULL);
+            break;
+        case 'g':
+            stagger_ms = strtod(optarg, NULL);
             break;
         case 'd':
             seconds = strtod(optarg, NULL);
@@ -349,7 +357,8 @@ static bool read_options(int argc, char **argv)
             return false;
         }
     }
-    if (argc - optind != 2 || count < 1 || count > CONNECTIONS_MAX || rate < 0 || seconds <= 0)
+    if (argc - optind != 2 || count < 1 || count > CONNECTIONS_MAX || rate < 0 || stagger_ms < 0 ||
+        seconds <= 0)
         return false;
     unsigned long port = strtoul(argv[optind], NULL, 10);
     address.sin_family = AF_INET;
