@@ -13,60 +13,62 @@ enum {
     BUSY_SHARE = 4,  /* a review's weight in the mean over time: one in so many */
     HOT = 250,       /* how much busier than the others, of BUSY_WHOLE, before it weighs anything */
     WORK_WEIGHT = 4, /* mean loads that a whole BUSY_WHOLE beyond that counts as */
+    LOOKS_MAX = 64,  /* reactors that are compared by one that accepts: each is a cache miss */
 };
 
 #define NS_PER_MS UINT64_C(1000000)
 
 /* What the supervisor knows of a reactor. */
-struct balance_review {
+struct review {
     uint64_t now_ns; /* at the last review; 0: there was none */
     uint64_t busy_ns;
     unsigned busy;      /* lately, of BUSY_WHOLE */
+    unsigned open;      /* connections */
     uint64_t window_ns; /* when the present window began */
     int least_pending;  /* in it */
 };
 
+struct balance_reviews {
+    uint64_t busy; /* the sums over `of` */
+    uint64_t open;
+    struct review of[];
+};
+
 /* --- life --- */
 
-static int allocate_loads(struct balance *balance)
+static struct load *allocate_loads(unsigned count)
 {
-    size_t size = balance->count * sizeof(*balance->loads);
-    balance->loads = aligned_alloc(sizeof(*balance->loads), size);
-    if (!balance->loads)
-        return -ENOMEM;
-    memset(balance->loads, 0, size);
-    return 0;
+    size_t size = count * sizeof(struct load);
+    struct load *loads = aligned_alloc(sizeof(*loads), size);
+    return loads ? memset(loads, 0, size) : NULL;
 }
 
-int balance_open(struct balance *balance, enum balance_mode wanted, unsigned count, char *why,
-                 size_t why_size)
+int balance_open(struct balance *balance, enum balance_mode wanted,
+                 const struct balance_sockets *sockets, char *why, size_t why_size)
 {
+    unsigned count = sockets->reactors;
     *balance = (struct balance){.mode = wanted, .count = count};
     snprintf(why, why_size, "%s", "");
-    balance->reviews = calloc(count, sizeof(*balance->reviews));
+    balance->reviews = calloc(1, sizeof(*balance->reviews) + count * sizeof(struct review));
     if (!balance->reviews)
         return -ENOMEM;
     if (wanted == BALANCE_LEAST) {
-        balance->kernel = balance_kernel_open(count, &balance->loads, why, why_size);
-        if (balance->kernel)
+        balance->loads = balance_kernel_open(sockets, why, why_size);
+        if (balance->loads)
             return 0;
         balance->mode = BALANCE_HANDOFF;
     }
-    int error = allocate_loads(balance);
-    if (error)
-        balance_close(balance);
-    return error;
-}
-
-int balance_attach(struct balance *balance, const int *sockets)
-{
-    return balance->kernel ? balance_kernel_attach(balance->kernel, sockets) : 0;
+    balance->loads = allocate_loads(count);
+    if (balance->loads)
+        return 0;
+    balance_close(balance);
+    return -ENOMEM;
 }
 
 void balance_close(struct balance *balance)
 {
-    if (balance->kernel)
-        balance_kernel_close(balance->kernel); /* and the loads with it */
+    if (balance->mode == BALANCE_LEAST && balance->loads)
+        balance_kernel_close(balance->loads, balance->count);
     else
         free(balance->loads);
     free(balance->reviews);
@@ -75,22 +77,25 @@ void balance_close(struct balance *balance)
 
 /* --- choosing --- */
 
-unsigned balance_choose(struct balance *balance, unsigned own)
+unsigned balance_choose(const struct balance *balance, unsigned own)
 {
-    unsigned least = own;
+    /* Each begins behind itself: reactors that choose at the same time differ among equals. */
+    unsigned looks = balance->count < LOOKS_MAX ? balance->count : LOOKS_MAX;
     unsigned own_load = load_of(&balance->loads[own]);
     unsigned least_load = own_load;
-    uint64_t sum = 0;
-    for (unsigned i = 0; i < balance->count; i++) {
-        unsigned load = load_of(&balance->loads[i]);
+    unsigned least = own;
+    uint64_t sum = own_load;
+    for (unsigned i = 1; i < looks; i++) {
+        unsigned at = own + i < balance->count ? own + i : own + i - balance->count;
+        unsigned load = load_of(&balance->loads[at]);
         sum += load;
         if (load < least_load) {
             least_load = load;
-            least = i;
+            least = at;
         }
     }
-    if ((uint64_t)own_load * balance->count <= sum)
-        least = own;
+    if ((uint64_t)own_load * looks <= sum)
+        return own;
     load_assign(&balance->loads[least]);
     return least;
 }
@@ -98,37 +103,35 @@ unsigned balance_choose(struct balance *balance, unsigned own)
 /* --- the supervisor's corrections --- */
 
 /* How busy the reactor was since the last review, into the mean over time. */
-static void weigh_time(struct balance_review *review, uint64_t now_ns, uint64_t busy_ns)
+static void weigh_time(struct review *review, uint64_t now_ns, uint64_t busy_ns)
 {
+    /* The two times are not of the same moment: what was busy may shrink a little. */
     uint64_t passed_ns = now_ns - review->now_ns;
+    uint64_t worked_ns = busy_ns > review->busy_ns ? busy_ns - review->busy_ns : 0;
+    if (worked_ns > passed_ns)
+        worked_ns = passed_ns;
     if (review->now_ns && passed_ns) {
-        uint64_t busy = (busy_ns - review->busy_ns) * BUSY_WHOLE / passed_ns;
-        if (busy > BUSY_WHOLE)
-            busy = BUSY_WHOLE;
-        review->busy = (review->busy * (BUSY_SHARE - 1) + (unsigned)busy) / BUSY_SHARE;
+        unsigned busy = (unsigned)(worked_ns * BUSY_WHOLE / passed_ns);
+        review->busy = (review->busy * (BUSY_SHARE - 1) + busy) / BUSY_SHARE;
     }
     review->now_ns = now_ns;
     review->busy_ns = busy_ns;
 }
 
 /* What a reactor that is much busier than the others counts as beyond its connections. */
-static unsigned weigh_work(const struct balance *balance, unsigned index)
+static unsigned weigh_work(const struct balance *balance, const struct review *review)
 {
-    uint64_t others = 0;
-    uint64_t connections = 0;
-    for (unsigned i = 0; i < balance->count; i++) {
-        others += i == index ? 0 : balance->reviews[i].busy;
-        connections += __atomic_load_n(&balance->loads[i].open, __ATOMIC_RELAXED);
-    }
-    uint64_t usual = others / (balance->count - 1) + HOT;
-    uint64_t busy = balance->reviews[index].busy;
-    uint64_t mean = connections / balance->count + 1;
-    return busy > usual ? (unsigned)((busy - usual) * mean * WORK_WEIGHT / BUSY_WHOLE) : 0;
+    const struct balance_reviews *all = balance->reviews;
+    uint64_t usual = (all->busy - review->busy) / (balance->count - 1) + HOT;
+    uint64_t mean_open = all->open / balance->count + 1;
+    return review->busy > usual
+               ? (unsigned)((review->busy - usual) * mean_open * WORK_WEIGHT / BUSY_WHOLE)
+               : 0;
 }
 
 /* Connections whose handshake is in progress are pending too, but hardly ever all the time: what is
  * pending throughout a window, and does not wait in the queue, is not coming. */
-static void give_up(struct load *load, struct balance_review *review, uint64_t now_ns,
+static void give_up(struct load *load, struct review *review, uint64_t now_ns,
                     unsigned (*waiting)(void *arg, unsigned index), void *arg, unsigned index)
 {
     int pending = load_pending(load);
@@ -150,12 +153,18 @@ static void give_up(struct load *load, struct balance_review *review, uint64_t n
 void balance_review(struct balance *balance, unsigned index, uint64_t now_ns, uint64_t busy_ns,
                     unsigned (*waiting)(void *arg, unsigned index), void *arg)
 {
-    struct balance_review *review = &balance->reviews[index];
-    struct load *load = &balance->loads[index];
     if (balance->mode == BALANCE_HASH || balance->count < 2)
         return;
+    struct balance_reviews *all = balance->reviews;
+    struct review *review = &all->of[index];
+    struct load *load = &balance->loads[index];
+    all->busy -= review->busy;
+    all->open -= review->open;
     weigh_time(review, now_ns, busy_ns);
-    __atomic_store_n(&load->work, weigh_work(balance, index), __ATOMIC_RELAXED);
+    review->open = __atomic_load_n(&load->open, __ATOMIC_RELAXED);
+    all->busy += review->busy;
+    all->open += review->open;
+    __atomic_store_n(&load->work, weigh_work(balance, review), __ATOMIC_RELAXED);
     if (balance->mode == BALANCE_LEAST)
         give_up(load, review, now_ns, waiting, arg, index);
 }

@@ -11,56 +11,51 @@
 
 #include "net/load.h"
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 enum balance_mode { BALANCE_HASH, BALANCE_LEAST, BALANCE_HANDOFF };
 
-struct balance_kernel;
-struct balance_review;
+struct balance_reviews;
 
 struct balance {
     enum balance_mode mode;
-    unsigned count;                /* of reactors */
-    struct load *loads;            /* one for each; the kernel's memory in the mode `least` */
-    struct balance_kernel *kernel; /* NULL but in the mode `least` */
-    struct balance_review *reviews;
+    unsigned count;                  /* of reactors */
+    struct load *loads;              /* one for each; the kernel's memory in the mode `least` */
+    struct balance_reviews *reviews; /* the supervisor's */
 };
 
-/* The memory and, for BALANCE_LEAST, the kernel's program for `count` reactors. Where the kernel or
- * our privileges do not allow the program, the mode becomes BALANCE_HANDOFF and `why` says so in a
- * few words; otherwise it becomes "". 0 or -ENOMEM. */
-int balance_open(struct balance *balance, enum balance_mode wanted, unsigned count, char *why,
-                 size_t why_size);
+/* Listening sockets, at least one of each: reactor r's for address a is fds[r * addresses + a]. */
+struct balance_sockets {
+    const int *fds;
+    unsigned reactors;
+    unsigned addresses;
+};
 
-/* Has the kernel's program, if there is one, spread the connections to one address: `sockets` are
- * its listening sockets, one for each reactor in order. 0 or -errno. */
-int balance_attach(struct balance *balance, const int *sockets);
+/* The memory and, for BALANCE_LEAST, the kernel's program for these sockets, which all listen
+ * already. Where the kernel or our privileges do not allow the program, the mode becomes
+ * BALANCE_HANDOFF and `why` says so in a few words; otherwise it becomes "". 0 or -ENOMEM. */
+int balance_open(struct balance *balance, enum balance_mode wanted,
+                 const struct balance_sockets *sockets, char *why, size_t why_size);
 
+/* Frees it; harmless for one that is all zero. */
 void balance_close(struct balance *balance);
 
 /* --- on the reactors; any may call any of these for its own load --- */
 
 /* For a client that reactor `own` has accepted, when the mode is BALANCE_HANDOFF: the reactor that
- * is to serve it, which it has been assigned to. */
-unsigned balance_choose(struct balance *balance, unsigned own);
+ * is to serve it. When that is another one, it has been assigned to that. */
+unsigned balance_choose(const struct balance *balance, unsigned own);
 
-/* Assigns a client to a reactor that was found otherwise; and takes an assignment back. */
+/* Assigns a client to a reactor, and takes an assignment back. Any thread. */
 static inline void load_assign(struct load *load)
 {
-    __atomic_fetch_add(&load->assigned, 1, __ATOMIC_SEQ_CST);
+    __atomic_fetch_add(&load->assigned, 1, __ATOMIC_RELAXED);
 }
 
 static inline void load_unassign(struct load *load)
 {
-    __atomic_fetch_sub(&load->assigned, 1, __ATOMIC_SEQ_CST);
-}
-
-/* What was assigned to this reactor has come, whatever becomes of it. */
-static inline void load_settle(struct load *load)
-{
-    __atomic_store_n(&load->settled, load->settled + 1, __ATOMIC_RELEASE);
+    __atomic_fetch_sub(&load->assigned, 1, __ATOMIC_RELAXED);
 }
 
 /* The reactor has `change` connections more. */
@@ -69,20 +64,30 @@ static inline void load_open(struct load *load, int change)
     __atomic_store_n(&load->open, load->open + (__u32)change, __ATOMIC_RELAXED);
 }
 
-/* Assigned and neither settled nor given up: may be negative for a moment. Any thread. */
+/* A client that was assigned to this reactor has come, whatever has become of it: after
+ * load_open(), so that at no time it counts for nothing. */
+static inline void load_settle(struct load *load)
+{
+    __atomic_store_n(&load->settled, load->settled + 1, __ATOMIC_RELEASE);
+}
+
+/* Assigned and neither settled nor given up. Negative when more have come than were assigned, or
+ * than were left after giving up. Any thread. */
 static inline int load_pending(const struct load *load)
 {
-    __u32 gone = __atomic_load_n(&load->settled, __ATOMIC_SEQ_CST) +
+    /* What is settled was assigned and opened before; it is read first. */
+    __u32 gone = __atomic_load_n(&load->settled, __ATOMIC_ACQUIRE) +
                  __atomic_load_n(&load->given_up, __ATOMIC_RELAXED);
-    return (int)(__atomic_load_n(&load->assigned, __ATOMIC_SEQ_CST) - gone);
+    return (int)(__atomic_load_n(&load->assigned, __ATOMIC_RELAXED) - gone);
 }
 
 /* What is compared: connections that it has, will have, and those that its work counts as. Not
  * negative. Any thread. */
 static inline unsigned load_of(const struct load *load)
 {
-    int sum = (int)__atomic_load_n(&load->open, __ATOMIC_RELAXED) + load_pending(load) +
-              (int)__atomic_load_n(&load->work, __ATOMIC_RELAXED);
+    int sum = load_pending(load);
+    sum += (int)__atomic_load_n(&load->open, __ATOMIC_RELAXED);
+    sum += (int)__atomic_load_n(&load->work, __ATOMIC_RELAXED);
     return sum > 0 ? (unsigned)sum : 0;
 }
 

@@ -5,26 +5,19 @@
 #ifndef NET_BALANCE_KERNEL_H
 #define NET_BALANCE_KERNEL_H
 
-#include "net/load.h"
+#include "net/balance.h"
 
-#include <stddef.h>
+/* Has the kernel choose among `sockets`, which all listen; connections that wait there stay where
+ * they are. Returns the memory that it shares with us, with a load for each reactor, all of them
+ * zero but for what the kernel has begun to count. NULL when this is not possible, and then nothing
+ * has changed and `why` says so in a few words, such as "eBPF is not permitted (it takes root or
+ * CAP_BPF)". No descriptor stays open. While it runs, libbpf is silent for the whole process. */
+struct load *balance_kernel_open(const struct balance_sockets *sockets, char *why, size_t why_size);
 
-struct balance_kernel;
+/* Frees the loads of so many reactors. Sockets that are open still go on with the program. */
+void balance_kernel_close(struct load *loads, unsigned reactors);
 
-/* The program for `count` reactors, with `*loads` as the memory that it shares with us; NULL when
- * this is not possible, and then `why` says so in a few words, such as "eBPF is not permitted
- * (CAP_BPF)". */
-struct balance_kernel *balance_kernel_open(unsigned count, struct load **loads, char *why,
-                                           size_t why_size);
-
-/* Has it choose among `sockets`, the listening sockets of one address, one for each reactor in
- * order. May be called for several addresses. 0 or -errno. */
-int balance_kernel_attach(struct balance_kernel *kernel, const int *sockets);
-
-/* Frees it and the loads. The sockets, if any are open still, go on with the program. */
-void balance_kernel_close(struct balance_kernel *kernel);
-
-/* The version of libbpf, or "none". */
+/* Such as "libbpf 1.1.2", or "no libbpf". */
 const char *balance_kernel_version(void);
 
 #endif

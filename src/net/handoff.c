@@ -29,10 +29,11 @@ static void on_arrival(struct reactor *reactor, void *arg)
     struct worker *worker = handoff->to;
     struct visitor visitor = handoff->visitor;
     free(handoff);
-    load_settle(worker->load);
+    atomic_fetch_sub(&worker->arriving, 1);
     counter_add(&worker->metrics.taken_over, 1);
-    if (connection_open(worker, &visitor) != 0)
+    if (worker->closed || connection_open(worker, &visitor) != 0)
         visitor_turn_away(worker, &visitor);
+    load_settle(worker->load);
 }
 
 bool handoff_send(struct worker *from, unsigned to, const struct visitor *visitor)
@@ -40,9 +41,10 @@ bool handoff_send(struct worker *from, unsigned to, const struct visitor *visito
     struct service *service = from->service;
     struct worker *worker = &service->workers[to];
     struct handoff *handoff = malloc(sizeof(*handoff));
-    /* The assignment came before: a worker that does not see it has not yet asked whether the
-     * server drains, and we have (handoff_is_expected()). */
+    /* In this order: when `draining` is not set yet, a worker that finds it set finds this too. */
+    atomic_fetch_add(&worker->arriving, 1);
     if (!handoff || atomic_load(&service->draining)) {
+        atomic_fetch_sub(&worker->arriving, 1);
         free(handoff);
         load_unassign(worker->load);
         return false;
@@ -55,6 +57,5 @@ bool handoff_send(struct worker *from, unsigned to, const struct visitor *visito
 
 bool handoff_is_expected(const struct worker *worker)
 {
-    const struct balance *balance = worker->service->balance;
-    return balance && balance->mode != BALANCE_HASH && load_pending(worker->load) > 0;
+    return atomic_load(&worker->arriving) > 0;
 }

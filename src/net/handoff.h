@@ -27,8 +27,8 @@ void visitor_turn_away(struct worker *worker, const struct visitor *visitor);
  * and the assignment is taken back. On the thread of `from`. */
 bool handoff_send(struct worker *from, unsigned to, const struct visitor *visitor);
 
-/* Whether clients that were assigned to this worker by others are under way. Once the server
- * drains, no new ones get on their way, so that false stays false. */
+/* Whether clients that other workers have sent to this one are under way. Once the server drains
+ * (service.draining), no new ones get on their way, so that false stays false. */
 bool handoff_is_expected(const struct worker *worker);
 
 #endif

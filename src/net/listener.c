@@ -148,18 +148,14 @@ static enum accepted accept_later(struct listener *listener, int error)
 /* Whether the client goes to another worker, that has less to do. */
 static bool hand_over(struct worker *worker, const struct visitor *visitor)
 {
-    struct balance *balance = worker->service->balance;
+    const struct balance *balance = worker->service->balance;
     if (!balance || balance->mode != BALANCE_HANDOFF)
         return false;
     unsigned to = balance_choose(balance, worker->index);
-    if (to != worker->index && handoff_send(worker, to, visitor)) {
-        counter_add(&worker->metrics.handed_over, 1);
-        return true;
-    }
-    if (to != worker->index)
-        load_assign(worker->load);
-    load_settle(worker->load);
-    return false;
+    if (to == worker->index || !handoff_send(worker, to, visitor))
+        return false;
+    counter_add(&worker->metrics.handed_over, 1);
+    return true;
 }
 
 /* An accepted client gets a connection, unless it has enough of them. */
@@ -196,9 +192,10 @@ static enum accepted accept_one(struct listener *listener)
     socklen_t length = sizeof(visitor.peer);
     visitor.fd = accept4(listener->fd, &visitor.peer.any, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (visitor.fd >= 0) {
+        enum accepted accepted = welcome(listener, &visitor);
         if (balance && balance->mode == BALANCE_LEAST)
-            load_settle(worker->load); /* the kernel has assigned it */
-        return welcome(listener, &visitor);
+            load_settle(worker->load); /* the kernel had assigned it */
+        return accepted;
     }
     switch (errno) {
     case EAGAIN:

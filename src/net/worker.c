@@ -49,6 +49,7 @@ static void close_listeners(struct worker *worker)
 
 void worker_close_all(struct worker *worker)
 {
+    worker->closed = true;
     close_listeners(worker);
     while (worker->connections)
         connection_close(worker->connections);
@@ -61,6 +62,7 @@ void worker_fini(struct worker *worker)
     connection_free_spares(worker);
     connection_free_exchanges(worker);
     free(worker->listeners);
+    worker->listener_count = 0;
     free(worker->in);
     buffer_free(&worker->out);
     buffer_free(&worker->no_fields);

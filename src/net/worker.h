@@ -77,6 +77,8 @@ struct worker {
     uint64_t next_relief_ns;
     struct post relief; /* of another worker that found no room */
     atomic_bool relief_asked;
+    atomic_uint arriving; /* clients that other workers have sent and it has not got */
+    bool closed;          /* for good: what arrives is turned away */
     bool draining;
     uint64_t drain_began_ns;
     struct reactor_timer drain_tick;

@@ -2,6 +2,7 @@
 #include "handlers/compress.h"
 #include "handlers/page.h"
 #include "http/parser.h"
+#include "net/balance_kernel.h"
 #include "server/options.h"
 
 #include <fcntl.h>
@@ -40,8 +41,9 @@ static void print_version(void)
     printf("compiler: %s\n", COREACTOR_COMPILER);
     printf("build: %s%s%s\n", COREACTOR_BUILD_TYPE, COREACTOR_SANITIZERS[0] ? ", sanitizers " : "",
            COREACTOR_SANITIZERS);
-    printf("features: openmp %d, glib %d.%d.%d, byte scanner %s, %s\n", _OPENMP, GLIB_MAJOR_VERSION,
-           GLIB_MINOR_VERSION, GLIB_MICRO_VERSION, http_parser_scanner(), compress_versions());
+    printf("features: openmp %d, glib %d.%d.%d, byte scanner %s, %s, %s\n", _OPENMP,
+           GLIB_MAJOR_VERSION, GLIB_MINOR_VERSION, GLIB_MICRO_VERSION, http_parser_scanner(),
+           balance_kernel_version(), compress_versions());
 }
 
 /* Runs a server of `files`, or of the built-in page without any. */

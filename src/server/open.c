@@ -33,25 +33,6 @@ static int fail_to_listen(struct server *server, const char *where, int error)
     }
 }
 
-/* Has the kernel choose among the listeners of an address. */
-static int balance_address(struct server *server, unsigned address)
-{
-    if (server->balance.mode != BALANCE_LEAST)
-        return 0;
-    int *sockets = malloc(server->threads * sizeof(*sockets));
-    if (!sockets)
-        return server_fail(server, -ENOMEM, "out of memory");
-    for (unsigned t = 0; t < server->threads; t++)
-        sockets[t] = server->sockets[t * server->address_count + address];
-    int error = balance_attach(&server->balance, sockets);
-    free(sockets);
-    return error ? server_fail(server, error,
-                               "cannot balance the connections to %s in the kernel: %s; use "
-                               "--balance handoff",
-                               server->listen[address], g_strerror(-error))
-                 : 0;
-}
-
 static int open_listeners(struct server *server)
 {
     for (unsigned a = 0; a < server->address_count; a++) {
@@ -73,9 +54,6 @@ static int open_listeners(struct server *server)
             server->listeners[t * server->address_count + a] = fd;
             server->sockets[t * server->address_count + a] = fd;
         }
-        error = balance_address(server, a);
-        if (error)
-            return error;
     }
     return 0;
 }
@@ -134,9 +112,10 @@ static enum balance_mode find_balance(const struct server *server)
 
 static int open_balance(struct server *server)
 {
+    const struct balance_sockets sockets = {
+        .fds = server->sockets, .reactors = server->threads, .addresses = server->address_count};
     char why[128];
-    int error =
-        balance_open(&server->balance, find_balance(server), server->threads, why, sizeof(why));
+    int error = balance_open(&server->balance, find_balance(server), &sockets, why, sizeof(why));
     if (error)
         return server_fail(server, error, "out of memory");
     if (*why)
@@ -210,9 +189,9 @@ int server_open(struct server *server)
     if (!error)
         error = open_clients(server);
     if (!error)
-        error = open_balance(server);
-    if (!error)
         error = open_listeners(server);
+    if (!error)
+        error = open_balance(server);
     for (unsigned t = 0; !error && t < server->threads; t++)
         error = open_worker(server, t);
     if (!error)

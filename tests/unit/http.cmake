@@ -75,6 +75,13 @@ unit_test(net_access_line)
 unit_test(net_access_log WRAP write)
 unit_test(net_access_output WRAP write)
 unit_test(net_clients WRAP calloc getrandom)
+unit_test(balance WRAP aligned_alloc calloc)
+if(LIBBPF_FOUND)
+    unit_test(balance_kernel
+              WRAP bpf_object__open_mem bpf_map__set_initial_value bpf_map__set_max_entries bpf_map__reuse_fd
+                   bpf_object__load bpf_map_update_elem setsockopt mmap munmap)
+    target_sources(unit_balance_kernel PRIVATE unit/segment_support.c)
+endif()
 
 foreach(name IN ITEMS options options_files options_manual)
     unit_test(${name})
