@@ -64,6 +64,12 @@ endforeach()
 foreach(name IN ITEMS listener backlog places breaks)
     target_sources(unit_net_${name} PRIVATE unit/tcp_support.c)
 endforeach()
+foreach(name IN ITEMS offload offload_ends)
+    unit_test(${name}
+              WRAP recv send sendmsg accept4 epoll_ctl malloc calloc realloc free clock_gettime)
+    target_sources(unit_${name} PRIVATE unit/net_support.c unit/exchange_support.c
+                   unit/offload_support.c)
+endforeach()
 unit_test(net_corpus WRAP clock_gettime)
 target_sources(unit_net_corpus PRIVATE fuzz/fuzz_connection.c fuzz/connection_handlers.c
                fuzz/connection_reader.c)

@@ -155,12 +155,12 @@ int wrap_accept4(int fd, struct sockaddr *from, socklen_t *length, int flags)
     return real_accept4(fd, from, length, flags);
 }
 
-/* Threads beside the test's have their memory. */
-static _Thread_local bool memory_counts;
+/* Threads beside the test's have their memory, and the time as it is. */
+static _Thread_local bool of_test;
 
 static bool memory_fails(size_t length)
 {
-    if (!memory_counts)
+    if (!of_test)
         return false;
     memory_largest = MAX(memory_largest, length);
     if (memory_fails_in == 0 || --memory_fails_in > 0)
@@ -173,7 +173,7 @@ static bool memory_fails(size_t length)
 void *wrap_malloc(size_t length)
 {
     void *bytes = memory_fails(length) ? NULL : real_malloc(length);
-    if (memory_counts)
+    if (of_test)
         memory_live += bytes != NULL;
     return bytes;
 }
@@ -181,7 +181,7 @@ void *wrap_malloc(size_t length)
 void *wrap_calloc(size_t count, size_t length)
 {
     void *bytes = memory_fails(count * length) ? NULL : real_calloc(count, length);
-    if (memory_counts)
+    if (of_test)
         memory_live += bytes != NULL;
     return bytes;
 }
@@ -189,14 +189,14 @@ void *wrap_calloc(size_t count, size_t length)
 void *wrap_realloc(void *bytes, size_t length)
 {
     void *moved = memory_fails(length) ? NULL : real_realloc(bytes, length);
-    if (memory_counts)
+    if (of_test)
         memory_live += moved && !bytes;
     return moved;
 }
 
 void wrap_free(void *bytes)
 {
-    if (memory_counts)
+    if (of_test)
         memory_live -= bytes != NULL;
     real_free(bytes);
 }
@@ -205,7 +205,7 @@ int wrap_clock_gettime(clockid_t clock, struct timespec *time)
 {
     static struct timespec stood;
     int result = real_clock_gettime(clock, time);
-    if (clock == CLOCK_MONOTONIC) {
+    if (clock == CLOCK_MONOTONIC && of_test) {
         if (!clock_stands || !stood.tv_sec)
             stood = *time;
         *time = stood;
@@ -256,7 +256,7 @@ void net_route(struct net *net, const char *pattern, http_handler handler, void 
 void net_open(struct net *net)
 {
     inject_nothing();
-    memory_counts = true;
+    of_test = true;
     signal(SIGPIPE, SIG_IGN); /* of clients' write(2) */
     *net = (struct net){.router = router_new(), .reactor = reactor_new()};
     g_assert_nonnull(net->router);
