@@ -80,10 +80,9 @@ def spread(settings):
     for number in range(settings.rounds):
         for reactors in REACTORS:
             for mode in order(number, MODES):
-                arrival = ARRIVALS[number // 3 % 2]
                 parts.append(Part(mode, reactors, [
                     SpreadRun("spread", mode, connections, 1, connections / 2500, number + 1, reactors, arrival)
-                    for connections in CONNECTIONS]))
+                    for arrival in ARRIVALS for connections in CONNECTIONS]))
     return parts
 
 

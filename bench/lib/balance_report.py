@@ -19,7 +19,7 @@ METHOD = """## How it was measured
 
 - **Spread.** A reactor's connections are counted where the kernel keeps them: the connected sockets that its epoll instance
   watches (`/proc/PID/fdinfo`), not a counter of the server's. Each client connects, makes one request and stays. In
-  half of the repetitions the clients come one after the other, in the others all begin to connect before any is answered.
+  each of {rounds} rounds the clients come once one after the other, and once all begin to connect before any is answered.
   Busiest / mean is that of the reactor with the most connections; *every* repetition has to keep the bar. {agreement}
 - **Best possible** is what whole connections allow: 100 over 16 reactors are at best 7 on the busiest, 6.25 on the mean.
   Where that is above {bar}, it is the bar.

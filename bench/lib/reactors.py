@@ -88,7 +88,7 @@ def told(port):
         body = response.read()
         if response.status != 200:
             return None
-        return [reactor["connections"] for reactor in json.loads(body)["reactors"]]
+        return [reactor["connections"]["open"] for reactor in json.loads(body)["reactors"]]
     except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
         return None
     finally:
