@@ -128,8 +128,12 @@ static void note_latency(int64_t ns)
 {
     if (answered == latencies_room) {
         latencies_room = latencies_room ? latencies_room * 2 : 1 << 16;
-        latencies_us = realloc(latencies_us, latencies_room * sizeof *latencies_us);
-        fail_unless(latencies_us != NULL, "memory");
+        uint32_t *larger = realloc(latencies_us, latencies_room * sizeof *latencies_us);
+        if (!larger) {
+            fputs("pace: no memory for the latencies\n", stderr);
+            exit(1);
+        }
+        latencies_us = larger;
     }
     int64_t us = (ns + 500) / 1000;
     latencies_us[answered++] = us > UINT32_MAX ? UINT32_MAX : (uint32_t)us;
@@ -252,7 +256,7 @@ static void print_ports(void)
 {
     printf("ports:");
     for (unsigned i = 0; i < count; i++) {
-        struct sockaddr_in own;
+        struct sockaddr_in own = {.sin_port = 0};
         socklen_t length = sizeof own;
         fail_unless(getsockname(connections[i].fd, (struct sockaddr *)&own, &length) == 0,
                     "getsockname");
@@ -266,16 +270,20 @@ static void print_ports(void)
 static void read_choice(void)
 {
     static bool chosen[CONNECTIONS_MAX];
-    unsigned number;
-    int next;
-    while (scanf("%u", &number) == 1) {
+    char *line = NULL, *end;
+    size_t room = 0;
+    if (getline(&line, &room, stdin) < 0)
+        ended = 1;
+    for (char *at = line; !ended; at = end) {
+        unsigned long number = strtoul(at, &end, 10);
+        if (end == at)
+            break;
         if (number < count && !chosen[number]) {
             chosen[number] = true;
-            make_ready(number);
+            make_ready((unsigned)number);
         }
-        if ((next = getchar()) == '\n' || next == EOF)
-            break;
     }
+    free(line);
 }
 
 static int by_value(const void *one, const void *other)
