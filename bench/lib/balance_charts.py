@@ -5,6 +5,7 @@ from lib.files_charts import THEMES, terminals
 
 LIGHT = dict(zip(MODES, ("#b4bcc5", "#8c959f", "#1f5fa8")))
 DARK = dict(zip(MODES, ("#444c56", "#8b949e", "#58a6ff")))
+DASHES = {"hash": 1, "least": 1, "handoff": 3}  # of the lines
 WIDTH = 0.26  # of a bar; three and a gap make 1
 
 
@@ -65,7 +66,7 @@ def churn_chart(results, theme):
     """The spread of every mode after each step, with the most reactors."""
     reactors = max(REACTORS)
     blocks, lines = [], []
-    for mode in MODES:
+    for mode in sorted(MODES, key=DASHES.get):  # a dashed line above the one that it may lie on
         rows = [(step, value.low, value.median, value.high)
                 for step, value in enumerate(balance_figures.mean_churn(results, mode, reactors))]
         if not rows:
@@ -73,7 +74,7 @@ def churn_chart(results, theme):
         data, colour = charts.identifier("churn", mode), colours(theme)[mode]
         blocks.append(charts.block(data, rows))
         lines += [f"${data} u 1:2:4 w filledcurves fs transparent solid 0.2 noborder lc rgb '{colour}' notitle",
-                  f"${data} u 1:3 w lines lw 2.5 lc rgb '{colour}' title '{mode}'"]
+                  f"${data} u 1:3 w lines lw 2.5 dt {DASHES[mode]} lc rgb '{colour}' title '{mode}'"]
     if not lines:
         return None
     lines.append(f"{balance_figures.SPREAD_BAR} w lines lw 1.5 dt 2 lc rgb '{theme.ink}' title 'wanted'")

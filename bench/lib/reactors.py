@@ -46,12 +46,19 @@ def chosen_in_kernel(pid):
 class Reactors:
     """The reactors of a running server, in the order in which it made them."""
 
-    def __init__(self, pid, port, wanted):
+    def __init__(self, pid, port, wanted, patience_s=SETTLE_S):
         self.pid, self.port = pid, port
-        listeners = set(sockets(port, LISTENING))
-        self.loops = [descriptor for descriptor in epolls(pid) if watched(pid, descriptor) & listeners]
-        if len(self.loops) != wanted:
-            raise Failure(f"{len(self.loops)} loops with a listener were found, not {wanted}")
+        deadline = time.monotonic() + patience_s
+        self.loops = self._found()
+        while len(self.loops) != wanted:  # the server answers as soon as its first loop runs
+            if time.monotonic() > deadline:
+                raise Failure(f"{len(self.loops)} loops with a listener were found, not {wanted}")
+            time.sleep(0.01)
+            self.loops = self._found()
+
+    def _found(self):
+        listeners = set(sockets(self.port, LISTENING))
+        return [descriptor for descriptor in epolls(self.pid) if watched(self.pid, descriptor) & listeners]
 
     def places(self):
         """Client's port -> the reactor that has its connection."""

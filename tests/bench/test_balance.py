@@ -103,7 +103,7 @@ class Reactors(unittest.TestCase):
             for end in ends:
                 end.close()
             self.assertEqual(found.settled(0), [0, 0])
-            self.assertRaises(Failure, reactors.Reactors, os.getpid(), port, 3)
+            self.assertRaises(Failure, reactors.Reactors, os.getpid(), port, 3, 0)
 
     def test_a_crowd_asks_once_on_each_connection(self):
         with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
