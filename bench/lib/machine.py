@@ -13,6 +13,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 COREACTOR = "build/release/coreactor"
 LIMIT = "build/release/bench/limit"
+MIXED = "build/release/bench/mixed"
+PACE = "build/release/bench/pace"
 
 
 class Failure(Exception):

@@ -49,6 +49,14 @@ class Run:
     def command(self, port, wrk_threads):
         return load.command(port, self.connections, wrk_threads, self.seconds, self.depth)
 
+    def opened(self, wrk_threads):
+        """Connections that are really opened."""
+        return load.opened(self.connections, wrk_threads)
+
+    def said(self, text):
+        """What the generator's output says, or None when it is not complete."""
+        return load.parse_or_none(text)
+
     def answers(self, said):
         """What CPU time is divided by, from what wrk said."""
         return said["requests"]

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 
-from lib import load, plan, servers
+from lib import plan, servers
 from lib.machine import ROOT, Failure
 
 END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -66,7 +66,7 @@ class Runner:
         self.catalogue, self.wrk_threads = catalogue, wrk_threads
         self.results, self.folder = results, folder
         self.running = {}
-        self.wrk = None
+        self.generator = None
         (folder / "raw").mkdir(parents=True, exist_ok=True)
 
     def carry_out(self, groups):
@@ -98,43 +98,43 @@ class Runner:
         before = snapshot(server)
         command = run.command(server.port, self.wrk_threads)
         raw = self.folder / "raw" / run.name()
-        self._run_wrk(command, raw)
+        self._run_load(command, raw)
         generator_s = children_cpu_s() - before["children_s"]
         memory = server.memory_kib()
         server.settle()
         server.check()
         after = snapshot(server)
-        said = load.parse_or_none(raw.read_text(encoding="utf-8"))
+        said = run.said(raw.read_text(encoding="utf-8"))
         if said is None:
-            raise Failure(f"wrk wrote no result: see {raw.name} in {raw.parent.name}/")
+            raise Failure(f"{command[0]} wrote no result: see {raw.name} in {raw.parent.name}/")
         return {"phase": run.phase, "server": run.server, "depth": run.depth,
                 "round": run.round, "connections": run.connections,
-                "opened": load.opened(run.connections, self.wrk_threads),
+                "opened": run.opened(self.wrk_threads),
                 "command": shlex.join(command), "raw": f"raw/{run.name()}",
                 **said, "answers": run.answers(said),
                 **cost(before, after, generator_s, run.answers(said)), **memory}
 
-    def _run_wrk(self, command, raw):
+    def _run_load(self, command, raw):
         """Waits without polling for wrk's end, or for that of a server, which is a failure."""
         with open(raw, "w", encoding="utf-8") as file:
             file.write(f"$ {shlex.join(command)}\n")
             file.flush()
-            self.wrk = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=file,
+            self.generator = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=file,
                                         stderr=subprocess.STDOUT, start_new_session=True)
         watched = {os.pidfd_open(process.pid): process for process in
-                   [self.wrk] + [server.process for server in self.running.values()]}
+                   [self.generator] + [server.process for server in self.running.values()]}
         try:
             ended = wait_any(watched)
         finally:
             for descriptor in watched:
                 os.close(descriptor)
-        if ended is not self.wrk:
+        if ended is not self.generator:
             for server in self.running.values():
                 server.check()
-        if self.wrk.wait() != 0:
-            raise Failure(f"wrk ended with status {self.wrk.returncode}: "
+        if self.generator.wait() != 0:
+            raise Failure(f"{self.generator.args[0]} ended with status {self.generator.returncode}: "
                           f"{raw.read_text(encoding='utf-8').strip().splitlines()[-1]}")
-        self.wrk = None
+        self.generator = None
 
     def _end_servers(self):
         self.results["notes"] += servers.stop_all(self.running)
@@ -143,9 +143,9 @@ class Runner:
     def _end_children(self):
         """A second Ctrl-C must not leave a server behind."""
         handlers = [(number, signal.signal(number, signal.SIG_IGN)) for number in END_SIGNALS]
-        if self.wrk is not None and self.wrk.poll() is None:
-            self.wrk.kill()
-            self.wrk.wait()
+        if self.generator is not None and self.generator.poll() is None:
+            self.generator.kill()
+            self.generator.wait()
         self._end_servers()
         for number, handler in handlers:
             signal.signal(number, handler)

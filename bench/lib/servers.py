@@ -60,9 +60,14 @@ class Server:
         status = self.process.poll()
         if status is not None:
             kill_all(self.family)
-            self.words.seek(0)
-            said = " | ".join(self.words.read().strip().splitlines()[-3:])
+            said = " | ".join(self.said()[-3:])
             raise Failure(f"{self.name} ended by itself, status {status}: {said or 'no message'}")
+
+    def said(self):
+        """The lines that it has written so far."""
+        # Not read(): the program writes where this descriptor, which is its own too, stands.
+        text = os.pread(self.words.fileno(), os.fstat(self.words.fileno()).st_size, 0)
+        return text.decode("utf-8", "replace").strip().splitlines()
 
     def stop(self):
         """The exit status after SIGTERM, or None when it had to be killed."""
