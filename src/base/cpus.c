@@ -1,8 +1,6 @@
 #include "base/cpus.h"
 
 #include <omp.h>
-#include <sched.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -135,4 +133,38 @@ unsigned cpus_allowed(void)
     if (quota && quota < cpus)
         cpus = quota;
     return cpus ? cpus : 1;
+}
+
+/* --- threads beside the team --- */
+
+/* Adds the CPUs of a place; false when memory is short. */
+static bool add_place(cpu_set_t *set, int place)
+{
+    int count = omp_get_place_num_procs(place);
+    int *cpus = calloc((size_t)count + 1, sizeof(*cpus));
+    if (!cpus)
+        return false;
+    omp_get_place_proc_ids(place, cpus);
+    for (int i = 0; i < count; i++)
+        CPU_SET((size_t)cpus[i], set);
+    free(cpus);
+    return true;
+}
+
+bool cpus_unbind(cpu_set_t *before)
+{
+    int places = omp_get_num_places();
+    cpu_set_t all;
+    CPU_ZERO(&all);
+    for (int place = 0; place < places; place++) {
+        if (!add_place(&all, place))
+            return false;
+    }
+    return places && sched_getaffinity(0, sizeof(*before), before) == 0 &&
+           sched_setaffinity(0, sizeof(all), &all) == 0;
+}
+
+void cpus_bind(const cpu_set_t *before)
+{
+    sched_setaffinity(0, sizeof(*before), before);
 }

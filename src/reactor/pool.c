@@ -10,6 +10,8 @@
  */
 #include "reactor/pool.h"
 
+#include "base/cpus.h"
+
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -138,16 +140,20 @@ static void work(void *data, void *user_data)
 
 /* --- life --- */
 
-/* Threads inherit the signal mask: what a signalfd(2) of the server reads must not end up here.
- * Returns how many there are. */
+/* Threads inherit the signal mask: what a signalfd(2) of the server reads must not end up here. And
+ * the CPUs: those of one reactor are not enough for all of them. Returns how many there are. */
 static unsigned start_threads(struct pool *pool, unsigned threads)
 {
     sigset_t all;
     sigset_t before;
+    cpu_set_t cpus;
     GError *error = NULL;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
+    bool bound = cpus_unbind(&cpus);
     pool->threads = g_thread_pool_new(work, pool, (int)threads, TRUE, &error);
+    if (bound)
+        cpus_bind(&cpus);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (!error)
         return threads;

@@ -319,6 +319,17 @@ class Offload(ExampleTest):
         client.close()
         server.stop(number=None)
 
+    def test_bound_reactors(self):
+        """Threads that OpenMP binds to CPUs do not bind those of the pool."""
+        server = self.serve(program=f"{EXAMPLES}/{self.NAME}", env={"OMP_PROC_BIND": "true"})
+        masks = []
+        for task in server.tasks():
+            with open(f"/proc/{server.pid}/task/{task}/comm", encoding="ascii", errors="replace") as file:
+                if file.read().startswith("pool"):
+                    masks.append(os.sched_getaffinity(task))
+        self.assertEqual(masks, [os.sched_getaffinity(0)] * self.THREADS)
+        self.assertEqual(len(os.sched_getaffinity(server.pid)), 1)
+
     def test_an_end_without_clients(self):
         server = self.serve_anew()
         clients = self.occupy(server) + [self.connect(server) for _ in range(10)]
