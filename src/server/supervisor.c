@@ -1,5 +1,6 @@
 #include "server/supervisor.h"
 
+#include "base/cpus.h"
 #include "net/moves.h"
 #include "reactor/turns.h"
 #include "server/state.h"
@@ -198,9 +199,13 @@ static int start_thread(struct server *server)
 {
     sigset_t all;
     sigset_t before;
+    cpu_set_t cpus;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
+    bool bound = cpus_unbind(&cpus);
     int error = pthread_create(&server->supervisor.thread, NULL, run, server);
+    if (bound)
+        cpus_bind(&cpus);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return -error;
 }
