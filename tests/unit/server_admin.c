@@ -219,7 +219,7 @@ static void test_blocked(void)
     atomic_store(&house.released, true);
     g_autofree char *answer = read_all(client);
     g_assert_true(g_str_has_prefix(answer, "HTTP/1.1 200"));
-    wait_for(&house, "/status.json", "\"busy_ratio\": 0,");
+    wait_for(&house, "/status.json", "\"busy_ratio\": 0"); /* or a part of it */
     house_fini(&house);
 }
 
