@@ -103,8 +103,9 @@ def connect(settings):
 
 
 def skew(settings):
-    """The busy connections spread evenly, then all on one reactor, then that with each variant of the server."""
-    names = ["even", "skewed", *settings.variants]
+    """The busy connections spread evenly, then all on one reactor, where they stay or from where they may move; then
+    that with each further variant of the server."""
+    names = ["even", "skewed", "moved", *settings.variants]
     return [SkewRun("skew", name, SKEW_OPEN, 1, settings.duration + 0.5, number + 1, wanted, name == "even")
             for number in range(settings.rounds) for wanted in SKEW_LOADS for name in order(number, names)]
 

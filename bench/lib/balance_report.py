@@ -32,8 +32,8 @@ METHOD = """## How it was measured
   processes in each of {rounds} rounds; the order changes from round to round. Ratios are taken within a round. CPU per
   connection is that of the server process, in the kernel too as far as it is counted as that process's.
 - **Skew.** {open} connections over {reactors} reactors are opened one by one with `--balance least`; then {busy} of them send one request
-  after the other (`bench/programs/pace.c`), the others nothing: as many on each reactor (*even*), or all on one (*skewed*). Further
-  variants are *skewed* with other options of the server. *page* is the program's own page, where the client takes more CPU
+  after the other (`bench/programs/pace.c`), the others nothing: as many on each reactor (*even*), or all on one (*skewed*), both with
+  `--keep-connections`; *moved* is *skewed* without that option. *page* is the program's own page, where the client takes more CPU
   than the server; *1 ms* is a handler that takes 1 ms of CPU.
 """
 

@@ -20,10 +20,13 @@ def command(mode, threads, port, admin=None):
 
 
 def skew_command(run, settings):
-    """The program for a page, and the one whose handler takes 1 ms of CPU."""
+    """The program for a page, and the one whose handler takes 1 ms of CPU. Connections may move in the variant
+    that is called that, and in those of --variant."""
     further = shlex.split(settings.variants.get(run.server, ""))
+    stay = run.server in ("even", "skewed")
     if run.load == "page":
-        return command("least", SKEW_REACTORS, settings.port) + further
+        return command("least", SKEW_REACTORS, settings.port) + (["--keep-connections"] if stay else further)
+    further = ["-k"] if stay else further
     return [MIXED, "-p", str(settings.port), "-t", str(SKEW_REACTORS), "-b", "least", "-m", "1", *further]
 
 

@@ -128,7 +128,7 @@ static enum server_balance balance(const char *text)
 
 static void read_options(int argc, char **argv, struct server_options *options, unsigned *port)
 {
-    for (int option; (option = getopt(argc, argv, "p:t:o:q:m:b:")) != -1;) {
+    for (int option; (option = getopt(argc, argv, "p:t:o:q:m:b:k")) != -1;) {
         switch (option) {
         case 'p':
             *port = number(optarg);
@@ -148,9 +148,12 @@ static void read_options(int argc, char **argv, struct server_options *options, 
         case 'b':
             options->balance = balance(optarg);
             break;
+        case 'k':
+            options->keep_connections = true;
+            break;
         default:
             fputs("usage: mixed [-p PORT] [-t THREADS] [-o OFFLOAD_THREADS] [-q OFFLOAD_QUEUE] "
-                  "[-m CPU_MS] [-b hash|least|handoff]\n",
+                  "[-m CPU_MS] [-b hash|least|handoff] [-k (keep connections)]\n",
                   stderr);
             exit(2);
         }

@@ -38,11 +38,17 @@ class Plan(unittest.TestCase):
         self.assertEqual((len(runs), len(points)), (12 * 36, 12 * 36))
 
     def test_a_variant_is_skewed_and_has_its_options(self):
-        wanted = settings(1, {"moved": "--example 3"})
-        runs = [run for run in balance_plan.skew(wanted) if run.server == "moved"]
+        wanted = settings(1, {"other": "--example 3"})
+        runs = [run for run in balance_plan.skew(wanted) if run.server == "other"]
         self.assertEqual([run.even for run in runs], [False, False])
         for run in runs:
             self.assertEqual(balance_runner.skew_command(run, wanted)[-2:], ["--example", "3"])
+
+    def test_connections_stay_but_where_they_are_to_move(self):
+        wanted = settings(1)
+        for run in balance_plan.skew(wanted):
+            line = balance_runner.skew_command(run, wanted)
+            self.assertEqual("--keep-connections" in line or "-k" in line, run.server != "moved")
 
     def test_short_connections_are_asked_for_with_wrk(self):
         line = balance_plan.connect(settings(1))[0].runs[0].command(18484, 2)
