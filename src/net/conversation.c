@@ -216,26 +216,21 @@ static void answer(struct connection *connection, struct http_exchange *exchange
         http_exchange_start(exchange, found);
 }
 
-static void count_answer(struct worker *worker, const struct http_exchange *exchange)
-{
-    counter_add(&worker->metrics.requests[exchange->response.status / 100], 1);
-    if (exchange->began_ns == reactor_now(worker->reactor))
-        worker->answered++; /* worker_take_time() asks the clock once for all of them */
-    else if (worker->service->measures)
-        histogram_add(&worker->metrics.latency, watch_clock() - exchange->began_ns, 1);
-}
-
 /* The exchange is over: its answer is sent or about to be. */
 static void conclude(struct connection *connection, struct http_exchange *exchange)
 {
-    count_answer(connection->worker, exchange);
+    struct worker *worker = connection->worker;
+    counter_add(&worker->metrics.requests[exchange->response.status / 100], 1);
     connection->closing = exchange->now.closes || exchange->response.close;
-    if (connection->worker->access)
+    if (worker->access)
         log_exchange(connection, exchange, exchange->response.status);
     if (!connection->exchange) {
+        worker->answered++; /* worker_take_time() asks the clock once for all of them */
         http_exchange_reset(exchange);
         return;
     }
+    if (worker->service->measures)
+        histogram_add(&worker->metrics.latency, watch_clock() - exchange->began_ns, 1);
     give_back_exchange(connection);
     if (!connection_has_output(connection))
         buffer_free(&connection->out);

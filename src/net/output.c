@@ -14,18 +14,18 @@ enum {
 static ssize_t send_some(struct connection *connection, const char *bytes, size_t length, int flags)
 {
     size_t sent = 0;
+    bool broken = false;
     while (sent < length) {
         ssize_t count = send(connection->fd, bytes + sent, length - sent, MSG_NOSIGNAL | flags);
         if (count >= 0) {
-            connection_count_sent(connection, (size_t)count);
             sent += (size_t)count;
-        } else if (errno == EAGAIN) {
-            break;
         } else if (errno != EINTR) {
-            return -1;
+            broken = errno != EAGAIN;
+            break;
         }
     }
-    return (ssize_t)sent;
+    connection_count_sent(connection, sent);
+    return broken ? -1 : (ssize_t)sent;
 }
 
 /* What is left of an answer that is not copied; NULL: nothing that could be sent. */
