@@ -2,7 +2,9 @@
  * mixed.c - the server of bench/mixed: fast answers beside slow ones, each slow one in three ways.
  *
  *     mixed [-p PORT] [-t THREADS] [-o OFFLOAD_THREADS] [-q OFFLOAD_QUEUE] [-m CPU_MS]
- *           [-b hash|least|handoff]
+ *           [-b hash|least|handoff] [-k]
+ *
+ * -k leaves connections on the reactors that they came to. Paths:
  *
  *     /fast          an answer of 83 bytes, always the same
  *     /slow          takes CPU time (5 ms) on the reactor's thread

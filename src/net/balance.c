@@ -10,9 +10,8 @@
 enum {
     WINDOW_MS = 1000, /* what is pending for so long is not coming */
     BUSY_SHARE = 4,   /* a review's weight in the mean over time: one in so many */
-    HOT =
-        250, /* how much busier than the others, of BALANCE_BUSY_WHOLE, before it weighs anything */
-    WORK_WEIGHT = 4, /* mean loads that a whole BALANCE_BUSY_WHOLE beyond that counts as */
+    HOT = 250,        /* how much busier than the others before it weighs; of BALANCE_BUSY_WHOLE */
+    WORK_WEIGHT = 4,  /* mean loads that a whole BALANCE_BUSY_WHOLE beyond that counts as */
     LOOKS_MAX = 64,  /* reactors that are compared by one that accepts: each is a cache miss */
 };
 

@@ -34,9 +34,8 @@ const struct option option_table[OPTION_COUNT] = {
      "auto: least where it is permitted, else handoff."},
     {"keep-connections", 0, OPTION_FLAG, AT(keep_connections), 0, 0, NULL,
      "leave each connection on the thread that it came to",
-     "Otherwise, but for --balance hash, some move between two requests, from a thread that is "
-     "busy "
-     "all the time to one that is not."},
+     "Otherwise, but for --balance hash, some move between two requests: "
+     "from a thread that is busy all the time to one that is not."},
     {"stall-warning", 0, OPTION_LIMIT, AT(server.stall_warning_ms), 0, 3600000, "MS",
      "warn of a handler that keeps its thread for longer (default 100, 0: never)",
      "A line on standard error names its route and how long it took; "
