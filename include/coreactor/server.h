@@ -24,8 +24,8 @@ typedef void (*server_reactor_stop)(struct reactor *reactor, unsigned index, voi
 
 /* Which reactor a new connection goes to; docs/balance.md explains them. */
 enum server_balance {
-    SERVER_BALANCE_AUTO = 0, /* LEAST where it works, else HANDOFF; HASH for one reactor */
-    SERVER_BALANCE_HASH = 1, /* by the kernel's hash of the addresses (SO_REUSEPORT) */
+    SERVER_BALANCE_AUTO = 0,    /* LEAST where it works, else HANDOFF; HASH for one reactor */
+    SERVER_BALANCE_HASH = 1,    /* by the kernel's hash of the addresses (SO_REUSEPORT) */
     SERVER_BALANCE_LEAST = 2,   /* to the least loaded, by an eBPF program in the kernel; without
                                    CAP_BPF it is HANDOFF, and a message says so */
     SERVER_BALANCE_HANDOFF = 3, /* from the one that accepts it to the least loaded */

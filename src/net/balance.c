@@ -12,7 +12,7 @@ enum {
     BUSY_SHARE = 4,   /* a review's weight in the mean over time: one in so many */
     HOT = 250,        /* how much busier than the others before it weighs; of BALANCE_BUSY_WHOLE */
     WORK_WEIGHT = 4,  /* mean loads that a whole BALANCE_BUSY_WHOLE beyond that counts as */
-    LOOKS_MAX = 64,  /* reactors that are compared by one that accepts: each is a cache miss */
+    LOOKS_MAX = 64,   /* reactors that are compared by one that accepts: each is a cache miss */
 };
 
 #define NS_PER_MS UINT64_C(1000000)
