@@ -20,26 +20,31 @@
 static struct reactor *reactor;
 #pragma omp threadprivate(reactor)
 
-/* --- ending: all of it happens on the first reactor --- */
+/* --- ending: on the supervisor's reactor, which no handler keeps; without one, on the first --- */
 
-static void drain(struct reactor *first, void *arg)
+/* Under the lock, because a member whose reactor fails closes its listeners. */
+static void begin_drain(struct server *server)
 {
-    struct server *server = arg;
-    (void)first;
-    if (server->draining)
-        return;
     server->draining = true;
     atomic_store(&server->service.draining, true);
     if (server->handle_signals)
         signals_release(&server->signals);
     /* Every listener before any is closed: the kernel would give a closed one's share to the rest.
      */
-    for (unsigned t = 0; t < server->worker_count; t++) {
-        for (unsigned a = 0; a < server->address_count; a++)
-            listener_refuse_new(server->workers[t].listeners[a].fd);
-    }
+    for (unsigned i = 0; i < server->worker_count * server->address_count; i++)
+        listener_refuse_new(server->sockets[i]);
     for (unsigned t = 0; t < server->worker_count; t++)
         reactor_post_embedded(server->workers[t].reactor, &server->drain_posts[t]);
+}
+
+static void drain(struct reactor *any, void *arg)
+{
+    struct server *server = arg;
+    (void)any;
+    pthread_mutex_lock(&server->stop_lock);
+    if (!server->draining)
+        begin_drain(server);
+    pthread_mutex_unlock(&server->stop_lock);
 }
 
 void server_stop(struct server *server)
@@ -48,22 +53,23 @@ void server_stop(struct server *server)
         return;
     pthread_mutex_lock(&server->stop_lock);
     if (!server->stop_asked && server->stoppable)
-        reactor_post_embedded(server->workers[0].reactor, &server->stop_post);
+        reactor_post_embedded(server->control, &server->stop_post);
     server->stop_asked = true;
     pthread_mutex_unlock(&server->stop_lock);
 }
 
-/* From now on server_stop() may post to the first reactor. */
+/* From now on server_stop() may post. */
 static void allow_stop(struct server *server)
 {
     pthread_mutex_lock(&server->stop_lock);
     server->stop_post = (struct post){.task = drain, .arg = server};
     server->stoppable = true;
     if (server->stop_asked)
-        reactor_post_embedded(server->workers[0].reactor, &server->stop_post);
+        reactor_post_embedded(server->control, &server->stop_post);
     pthread_mutex_unlock(&server->stop_lock);
 }
 
+/* From now on nothing begins a drain. */
 static void forbid_stop(struct server *server)
 {
     pthread_mutex_lock(&server->stop_lock);
@@ -148,11 +154,7 @@ static void serve(struct server *server, unsigned thread)
     if (outcome >= 0)
         return;
     fail_member(server, outcome, "failed", thread);
-    /* The others must not go on without this one. */
-    if (thread == 0)
-        drain(reactor, server);
-    else
-        server_stop(server);
+    drain(reactor, server); /* the others must not go on without this one */
 }
 
 /* What a member of the team does: run the worker with its number. */
@@ -174,6 +176,8 @@ static void run_member(struct server *server, unsigned thread)
 #pragma omp barrier
     if (can_serve)
         serve(server, thread);
+    else
+        forbid_stop(server);
     worker_close_all(&server->workers[thread]);
     if (started && server->reactor_stop)
         server->reactor_stop(reactor, thread, server->reactor_arg);
@@ -207,9 +211,11 @@ static int run_team(struct server *server)
 /* Signals first: the access log may start a thread, which must have them blocked too. */
 static int begin(struct server *server)
 {
-    struct reactor *first = server->workers[0].reactor;
+    struct reactor *supervisors = server->supervisor.reactor;
+    server->control = supervisors ? supervisors : server->workers[0].reactor;
     if (server->handle_signals) {
-        int error = signals_open(&server->signals, first, drain, reopen_access_log, server);
+        int error =
+            signals_open(&server->signals, server->control, drain, reopen_access_log, server);
         if (error)
             return server_fail(server, error, "cannot watch signals: %s", g_strerror(-error));
     }
@@ -219,7 +225,7 @@ static int begin(struct server *server)
             signals_close(&server->signals);
         return error;
     }
-    reactor_timer_init(&server->duration, first, drain, server);
+    reactor_timer_init(&server->duration, server->control, drain, server);
     if (server->duration_s)
         reactor_timer_start(&server->duration, server->duration_s * 1000, 0);
     allow_stop(server);

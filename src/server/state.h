@@ -58,11 +58,12 @@ struct server {
     struct access_log *access_log; /* NULL: none */
     struct post *drain_posts;      /* one for each worker: telling them must not fail */
     struct post stop_post;
-    pthread_mutex_t stop_lock; /* for the two below */
+    pthread_mutex_t stop_lock; /* for the three below */
     bool stop_asked;
-    bool stoppable; /* the first reactor exists and may be posted to */
+    bool stoppable; /* `control` may be posted to */
     bool draining;
     bool has_run;
+    struct reactor *control; /* where signals, the duration and stops are dealt with */
     struct reactor_timer duration;
     struct signals signals;
     atomic_int team_error; /* the first of the team's members */

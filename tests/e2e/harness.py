@@ -21,6 +21,7 @@ import subprocess
 import tempfile
 import time
 import unittest
+from pathlib import Path
 
 from client import PATIENCE_S, Client
 
@@ -60,6 +61,13 @@ def wait_until(condition, what, patience_s=PATIENCE_S):
             raise AssertionError(f"waited {patience_s} s in vain until {what}")
         time.sleep(0.01)
     return value
+
+
+def blocked_signals(pid):
+    """What each thread of a process blocks, as a mask."""
+    for status in Path(f"/proc/{pid}/task").glob("*/status"):
+        line = next(line for line in status.read_text(encoding="ascii").splitlines() if line.startswith("SigBlk:"))
+        yield int(line.split()[1], 16)
 
 
 def together(*scenarios):

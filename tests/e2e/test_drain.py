@@ -7,7 +7,7 @@ import time
 import unittest
 
 from client import PAGE, PATIENCE_S, request
-from harness import ServerTest, scaled, wait_until
+from harness import ServerTest, blocked_signals, scaled, wait_until
 
 # A connection on which nothing comes for the server's grace (half a second) while it drains may be
 # closed: a client that could not run for so long, on a busy machine, has no claim to an answer.
@@ -139,9 +139,7 @@ class Drain(ServerTest):
         wait_until(lambda: not self.blocks(server, number), "the drain begins")
 
     def blocks(self, server, number):
-        with open(f"/proc/{server.pid}/status", encoding="ascii") as file:
-            mask = next(line.split()[1] for line in file if line.startswith("SigBlk:"))
-        return int(mask, 16) >> number - 1 & 1
+        return all(mask >> number - 1 & 1 for mask in blocked_signals(server.pid))
 
     def assert_last_answer(self, client):
         response = client.read()

@@ -7,7 +7,7 @@ import time
 import unittest
 
 from client import request
-from harness import ServerTest, wait_until
+from harness import ServerTest, blocked_signals, wait_until
 
 
 class DrainEdges(ServerTest):
@@ -24,9 +24,7 @@ class DrainEdges(ServerTest):
         wait_until(lambda: not self.blocks_sigterm(server), "the drain begins")
 
     def blocks_sigterm(self, server):
-        with open(f"/proc/{server.pid}/status", encoding="ascii") as file:
-            mask = next(line.split()[1] for line in file if line.startswith("SigBlk:"))
-        return int(mask, 16) >> signal.SIGTERM - 1 & 1
+        return all(mask >> signal.SIGTERM - 1 & 1 for mask in blocked_signals(server.pid))
 
     def test_a_request_with_its_body_is_the_last(self):
         server, client = self.draining()

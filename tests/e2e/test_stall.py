@@ -12,7 +12,7 @@ import time
 import unittest
 
 from client import request
-from harness import ROOT, SANITIZE, Server, ServerTest, finish, scaled, together, wait_until
+from harness import ROOT, SANITIZE, Server, ServerTest, blocked_signals, finish, scaled, together, wait_until
 
 PROGRAM = os.environ.get("COREACTOR_STALL_SERVER") or ROOT + "/build/release/tests/stall_server"
 STALL_MS = 300
@@ -158,6 +158,22 @@ class Hangs(StallTest):
                 self.assertEqual(client.read().status, 200)
                 server.stop(number=None, stderr=ANY)
                 self.assertRegex(server.stderr(), KEPT.format("/hang"))
+
+    def test_a_second_signal_ends_a_server_that_hangs(self):
+        """Whichever reactor hangs: with one it is the first, on the main thread."""
+        for trace in (False, True):
+            with self.subTest(trace=trace):
+                with open(self.gate, "wb"):
+                    pass
+                server = self.start(1, trace=trace)
+                client = self.hang(server)
+                self.wait_for(server, "the handler of /hang has kept")
+                server.send_signal(signal.SIGTERM)
+                wait_until(lambda s=server: not all(mask >> signal.SIGTERM - 1 & 1 for mask in blocked_signals(s.pid)),
+                           "the drain begins")
+                server.send_signal(signal.SIGTERM)
+                server.stop(number=None, status=-signal.SIGTERM, stderr=ANY)
+                client.close()
 
     def test_trace_of_a_timer(self):
         server = self.start(1, trace=True)
