@@ -213,6 +213,7 @@ static void test_pending(void)
     int patient = ask_front(&house, "/leave");
     wait_for(&house, "/metrics", WAITS("1"));
     g_autofree char *finished = read_all(ask_front(&house, "/finish"));
+    g_assert_true(g_str_has_prefix(finished, "HTTP/1.1 200"));
     g_autofree char *answer = read_all(patient);
     g_assert_true(g_str_has_prefix(answer, "HTTP/1.1 200"));
     wait_for(&house, "/metrics", ANSWERED("2"));
