@@ -303,7 +303,8 @@ class Pages(AdminTest):
         self.assertEqual(status["balance"], "handoff")
         self.assertEqual(total["requests"]["total"], 6)
         self.assertEqual(total["requests"]["by_class"], {"aborted": 0, "2xx": 5, "3xx": 0, "4xx": 1, "5xx": 0})
-        self.assertEqual(total["connections"]["by_state"]["idle"], 1)
+        self.assertEqual(total["connections"]["by_state"],
+                         {"idle": 1, "head": 0, "body": 0, "write": 0, "wait": 0, "close": 0})
         self.assertEqual(total["sent_bytes"], scrape.sum("coreactor_sent_bytes_total"))
         self.assertEqual(total["received_bytes"], scrape.sum("coreactor_received_bytes_total"))
         self.assertEqual(status["latency"]["total"]["count"], 6)
