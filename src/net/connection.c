@@ -85,7 +85,8 @@ int connection_open(struct worker *worker, const struct visitor *visitor)
         connection->next->previous = connection;
     worker->connections = connection;
     load_open(worker->load, 1);
-    counter_add(&worker->metrics.states[FOR_NOTHING], 1);
+    connection->counted = FOR_REQUEST; /* every connection is in some state at any time */
+    counter_add(&worker->metrics.states[FOR_REQUEST], 1);
     reactor_timer_init(&connection->timer, worker->reactor, connection_on_timer, connection);
     connection_update_deadline(connection);
     return 0;

@@ -13,8 +13,11 @@ const char *const metrics_refusal_names[REFUSALS] = {
     [REFUSED_OFFLOAD] = "offload_full",
 };
 
+_Static_assert((int)FOR_END < (int)STATES_MAX, "each kind of waiting has a counter and a name");
+
+/* Nothing is counted as FOR_NOTHING. */
 const char *const metrics_state_names[STATES_MAX] = {
-    [FOR_NOTHING] = "new",  [FOR_REQUEST] = "idle", [FOR_HEAD] = "head", [FOR_BODY] = "body",
+    [FOR_REQUEST] = "idle", [FOR_HEAD] = "head",    [FOR_BODY] = "body",
     [FOR_READER] = "write", [FOR_HANDLER] = "wait", [FOR_END] = "close",
 };
 

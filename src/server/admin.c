@@ -82,6 +82,14 @@ static const char *balance_name(enum balance_mode mode)
     return names[mode];
 }
 
+/* Without its name, which balance_kernel_version() begins with. */
+static const char *libbpf_version(void)
+{
+    static const char name[] = "libbpf ";
+    const char *version = balance_kernel_version();
+    return g_str_has_prefix(version, name) ? version + strlen(name) : "none";
+}
+
 static struct admin_view view_now(struct admin *admin)
 {
     take(admin, admin->present, false);
@@ -93,7 +101,7 @@ static struct admin_view view_now(struct admin *admin)
     struct admin_view view = {
         .version = coreactor_version(),
         .compiler = __VERSION__,
-        .libbpf = balance_kernel_version(),
+        .libbpf = libbpf_version(),
         .balance = balance_name(admin->server->balance.mode),
         .phase = find_phase(admin->server),
         .uptime_ns = admin->present->taken_ns - admin->began_ns,

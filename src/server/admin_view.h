@@ -13,7 +13,7 @@ enum admin_phase { ADMIN_STARTING, ADMIN_SERVING, ADMIN_DRAINING };
 struct admin_view {
     const char *version;
     const char *compiler;
-    const char *libbpf; /* its version, or "none" */
+    const char *libbpf; /* its version, such as "1.1.2", or "none" */
     const char *balance;
     enum admin_phase phase;
     uint64_t uptime_ns;

@@ -121,6 +121,23 @@ static void test_numbers(void)
         assert_has(text, lines[i]);
 }
 
+/* What no connection is ever in is no state. */
+static void test_states(void)
+{
+    static const char *const states[] = {"idle", "head", "body", "write", "wait", "close"};
+    struct scene scene;
+    scene_init(&scene, 1);
+    scene_sum(&scene);
+    g_autofree char *text = scene_write(&scene, admin_put_metrics);
+    g_auto(GStrv) pieces = g_strsplit(text, "coreactor_connections{", -1);
+    g_assert_cmpuint(g_strv_length(pieces), ==, 1 + G_N_ELEMENTS(states));
+    for (size_t i = 0; i < G_N_ELEMENTS(states); i++) {
+        g_autofree char *line =
+            g_strdup_printf("coreactor_connections{reactor=\"0\",state=\"%s\"} 0", states[i]);
+        assert_has(text, line);
+    }
+}
+
 static void test_histogram(void)
 {
     struct scene scene;
@@ -171,6 +188,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/admin-metrics/grammar", test_grammar);
     g_test_add_func("/admin-metrics/numbers", test_numbers);
+    g_test_add_func("/admin-metrics/states", test_states);
     g_test_add_func("/admin-metrics/histogram", test_histogram);
     g_test_add_func("/admin-metrics/escaping", test_escaping);
     g_test_add_func("/admin-metrics/unknown", test_unknown);

@@ -20,6 +20,10 @@ static void test_sum(void)
         scene.now[i].states[3] = 2;
         scene.now[i].connections = 2;
         scene.now[i].lag_ns = 7 - i;
+        scene.now[i].turn_ns = i;
+        scene.now[i].busy_ns = 10;
+        scene.now[i].load_work = 20;
+        scene.now[i].offload.sum_ns = 30;
         scene.now[i].latency.buckets[i] = 5;
         scene.now[i].refused[REFUSED_IDLE] = i;
     }
@@ -30,6 +34,10 @@ static void test_sum(void)
     g_assert_cmpuint(sum->states[3], ==, 6);
     g_assert_cmpuint(sum->connections, ==, 6);
     g_assert_cmpuint(sum->lag_ns, ==, 7);
+    g_assert_cmpuint(sum->turn_ns, ==, 2);
+    g_assert_cmpuint(sum->busy_ns, ==, 30);
+    g_assert_cmpuint(sum->load_work, ==, 60);
+    g_assert_cmpuint(sum->offload.sum_ns, ==, 90);
     g_assert_cmpuint(sum->refused[REFUSED_IDLE], ==, 3);
     g_assert_cmpuint(sample_count(&sum->latency), ==, 15);
 }

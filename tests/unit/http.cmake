@@ -60,6 +60,7 @@ foreach(name IN ITEMS metrics source source_ends slices)
     target_sources(unit_net_${name} PRIVATE unit/net_support.c unit/exchange_support.c
                    unit/source_support.c)
 endforeach()
+target_link_options(unit_net_metrics PRIVATE -Wl,--wrap=connection_update_deadline)
 foreach(name IN ITEMS later cancel)
     target_sources(unit_net_${name} PRIVATE unit/later_support.c)
 endforeach()

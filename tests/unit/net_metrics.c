@@ -13,6 +13,25 @@
 static const uint64_t ms = 1000000;
 static const struct layout long_answer = {{{'f', 0, MUCH}}, 1};
 
+/* --- in between --- */
+
+/* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): the linker's names */
+void __real_connection_update_deadline(struct connection *connection);
+void __wrap_connection_update_deadline(struct connection *connection);
+
+/* Others read the states at any time: also before it is decided what a connection waits for, all
+ * that are open are in those that have a name. */
+void __wrap_connection_update_deadline(struct connection *connection)
+{
+    const struct worker *worker = connection->worker;
+    uint64_t sum = 0;
+    for (size_t i = 0; i < STATES_MAX; i++)
+        sum += metrics_state_names[i] ? counter_read(&worker->metrics.states[i]) : 0;
+    g_assert_cmpuint(sum, ==, worker->load->open);
+    __real_connection_update_deadline(connection);
+}
+/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
+
 /* --- what is counted --- */
 
 static uint64_t requests(const struct net *net, size_t class)

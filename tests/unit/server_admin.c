@@ -2,30 +2,48 @@
  * The operator's pages of a server inside a program: what its handlers do is seen there, also while
  * they keep the only loop from running.
  */
-#include <coreactor/server.h>
+#include "server/state.h"
 
-#include <arpa/inet.h>
 #include <glib.h>
 #include <glib/gstdio.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+enum { PATIENCE_S = 60 };
+
 struct house {
     char *folder;
     char *admin; /* "unix:PATH" */
-    char *front; /* where it serves */
     struct server *server;
+    struct address front; /* where it serves, when it does */
     pthread_t thread;
     int returned;
+    atomic_bool serves;
     atomic_bool came;
     atomic_bool released;
     struct http_response *pending;
 };
+
+/* --- patience --- */
+
+/* Sleeps for a moment; fails the test when `what` has been waited for too long. */
+static void sleep_on(gint64 begun_us, const char *what)
+{
+    if (g_get_monotonic_time() - begun_us > PATIENCE_S * G_USEC_PER_SEC)
+        g_error("gave up waiting: %s", what);
+    g_usleep(1000);
+}
+
+static void wait_until(const atomic_bool *condition, const char *what)
+{
+    gint64 begun_us = g_get_monotonic_time();
+    while (!atomic_load(condition))
+        sleep_on(begun_us, what);
+}
 
 /* --- handlers --- */
 
@@ -57,8 +75,7 @@ static int block(struct http_request *request, struct http_response *response, v
     struct house *house = arg;
     (void)request;
     atomic_store(&house->came, true);
-    while (!atomic_load(&house->released))
-        g_usleep(1000);
+    wait_until(&house->released, "the handler is released");
     return http_respond(response, 200, NULL, NULL, 0);
 }
 
@@ -71,35 +88,35 @@ static void *run_here(void *arg)
     return NULL;
 }
 
-static int open_front(struct sockaddr_in *address)
+/* It listens by now, at the port that the kernel has chosen. */
+static int note_front(struct reactor *reactor, unsigned index, void *arg)
 {
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    socklen_t length = sizeof(*address);
-    *address = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f000001)};
-    g_assert_cmpint(bind(fd, (struct sockaddr *)address, length), ==, 0);
-    g_assert_cmpint(getsockname(fd, (struct sockaddr *)address, &length), ==, 0);
-    return fd;
+    struct house *house = arg;
+    (void)reactor, (void)index;
+    house->front = house->server->addresses[0];
+    atomic_store(&house->serves, true);
+    return 0;
 }
 
 static void house_init(struct house *house)
 {
-    struct sockaddr_in address;
+    static const char *const listen[] = {"127.0.0.1:0", NULL};
     *house = (struct house){.folder = g_dir_make_tmp("coreactor-XXXXXX", NULL)};
     house->admin = g_strdup_printf("unix:%s/admin", house->folder);
-    close(open_front(&address));
-    house->front = g_strdup_printf("127.0.0.1:%u", (unsigned)ntohs(address.sin_port));
-    const char *const listen[] = {house->front, NULL};
     house->server = server_new(&(struct server_options){.size = sizeof(struct server_options),
                                                         .listen = listen,
                                                         .threads = 1,
                                                         .stall_warning_ms = -1,
                                                         .drain_timeout_s = -1,
+                                                        .reactor_start = note_front,
+                                                        .reactor_arg = house,
                                                         .admin = house->admin});
     server_route(house->server, "GET", "/leave", leave, house);
     server_route(house->server, "GET", "/finish", finish, house);
     server_route(house->server, "GET", "/block", block, house);
     int error = pthread_create(&house->thread, NULL, run_here, house);
     g_assert_cmpint(error, ==, 0);
+    wait_until(&house->serves, "it serves");
 }
 
 static void house_fini(struct house *house)
@@ -112,19 +129,26 @@ static void house_fini(struct house *house)
     g_assert_cmpint(g_rmdir(house->folder), ==, 0);
     g_free(house->folder);
     g_free(house->admin);
-    g_free(house->front);
 }
 
 /* --- its clients --- */
+
+/* Reading from it fails after a time. */
+static int connect_to(const void *address, socklen_t length)
+{
+    const struct sockaddr *to = address;
+    const struct timeval patience = {.tv_sec = PATIENCE_S};
+    int fd = socket(to->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    g_assert_cmpint(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)), ==, 0);
+    g_assert_cmpint(connect(fd, to, length), ==, 0);
+    return fd;
+}
 
 static int connect_admin(const struct house *house)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     g_strlcpy(address.sun_path, house->admin + strlen("unix:"), sizeof(address.sun_path));
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    while (connect(fd, (struct sockaddr *)&address, sizeof(address)) != 0)
-        g_usleep(1000); /* it may not be there yet */
-    return fd;
+    return connect_to(&address, sizeof(address));
 }
 
 static void send_text(int fd, const char *text)
@@ -156,20 +180,18 @@ static char *ask_admin(const struct house *house, const char *path)
 
 static void wait_for(const struct house *house, const char *path, const char *words)
 {
+    gint64 begun_us = g_get_monotonic_time();
     for (;;) {
         g_autofree char *answer = ask_admin(house, path);
         if (strstr(answer, words))
             return;
-        g_usleep(1000);
+        sleep_on(begun_us, words);
     }
 }
 
 static int ask_front(const struct house *house, const char *path)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f000001)};
-    address.sin_port = htons((uint16_t)strtoul(strchr(house->front, ':') + 1, NULL, 10));
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    g_assert_cmpint(connect(fd, (struct sockaddr *)&address, sizeof(address)), ==, 0);
+    int fd = connect_to(&house->front.storage, house->front.length);
     g_autofree char *request =
         g_strdup_printf("GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", path);
     send_text(fd, request);
@@ -191,6 +213,7 @@ static void test_pending(void)
     int patient = ask_front(&house, "/leave");
     wait_for(&house, "/metrics", WAITS("1"));
     g_autofree char *finished = read_all(ask_front(&house, "/finish"));
+    g_assert_true(g_str_has_prefix(finished, "HTTP/1.1 200"));
     g_autofree char *answer = read_all(patient);
     g_assert_true(g_str_has_prefix(answer, "HTTP/1.1 200"));
     wait_for(&house, "/metrics", ANSWERED("2"));
@@ -212,8 +235,7 @@ static void test_blocked(void)
     house_init(&house);
     wait_for(&house, "/readyz", "200 OK");
     int client = ask_front(&house, "/block");
-    while (!atomic_load(&house.came))
-        g_usleep(1000);
+    wait_until(&house.came, "the handler is called");
     wait_for(&house, "/status.json", "\"busy_ratio\": 1,");
     wait_for(&house, "/healthz", "ok\n"); /* it is not long enough for more */
     atomic_store(&house.released, true);
