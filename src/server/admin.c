@@ -15,7 +15,7 @@
 
 enum {
     WINDOW_MS = 1000, /* between two samples that rates are taken from */
-    HEADER_TIMEOUT_MS = 10000,
+    HEADER_TIMEOUT_MS = 2000,
     IDLE_TIMEOUT_MS = 75000,
     MIN_RATE = 240, /* bytes/s */
     REFRESH_S = 2,
@@ -237,17 +237,21 @@ static int add_routes(struct admin *admin)
     return error;
 }
 
-/* Its time-outs are the server's, or their defaults where that has none: a few clients could keep
- * all others out. */
+static uint32_t at_most(uint32_t wanted_ms, uint32_t most_ms)
+{
+    return wanted_ms ? MIN(wanted_ms, most_ms) : most_ms;
+}
+
+/* Shorter time-outs than the server's, always some: a few clients that say nothing could keep a
+ * probe out. */
 static void set_limits(struct admin *admin)
 {
     const struct service *model = &admin->server->service;
     struct service *service = &admin->service;
     service->router = admin->router;
     service->limits = http_limits_default;
-    service->header_timeout_ms =
-        model->header_timeout_ms ? model->header_timeout_ms : HEADER_TIMEOUT_MS;
-    service->idle_timeout_ms = model->idle_timeout_ms ? model->idle_timeout_ms : IDLE_TIMEOUT_MS;
+    service->header_timeout_ms = at_most(model->header_timeout_ms, HEADER_TIMEOUT_MS);
+    service->idle_timeout_ms = at_most(model->idle_timeout_ms, IDLE_TIMEOUT_MS);
     service->min_body_rate = model->min_body_rate ? model->min_body_rate : MIN_RATE;
     service->min_write_rate = model->min_write_rate ? model->min_write_rate : MIN_RATE;
     service->max_connections = ADMIN_CONNECTIONS;
