@@ -244,16 +244,16 @@ static void stall_until_counted(struct reactor *reactor, void *arg)
     atomic_store(&stall->over, true);
 }
 
-/* Two reactors, both idle, stall at the same time, each for as long as nobody notices. */
-static void stall_both(struct server *server, uint64_t wanted)
+/* The first reactors, all idle, stall at the same time, each for as long as nobody notices. */
+static void stall_first(struct server *server, unsigned threads, uint64_t wanted)
 {
     struct stall stalls[2];
-    for (unsigned t = 0; t < 2; t++) {
+    for (unsigned t = 0; t < threads; t++) {
         stalls[t] = (struct stall){.server = server, .thread = t, .wanted = wanted};
         g_assert_cmpint(reactor_post(server->workers[t].reactor, stall_until_counted, &stalls[t]),
                         ==, 0);
     }
-    for (unsigned t = 0; t < 2; t++) {
+    for (unsigned t = 0; t < threads; t++) {
         while (!atomic_load(&stalls[t].over))
             sleep_ms(1);
     }
@@ -271,9 +271,9 @@ static void test_rests_and_is_woken(void)
     while (atomic_load(&look.started) < 2)
         sleep_ms(1);
     wait_for_rest(server, 2);
-    stall_both(server, 1);
+    stall_first(server, 2, 1);
     wait_for_rest(server, 2);
-    stall_both(server, 2);
+    stall_first(server, 1, 2); /* not more than are logged: it would not rest before that is said */
     /* It is asleep when the end comes, too. */
     wait_for_rest(server, 2);
     server_stop(server);
