@@ -326,6 +326,7 @@ static void test_no_review_while_it_drains(void)
     struct server *server = routed_server(
         &(struct server_options){SMALL, .threads = 2, .reactor_start = note_start,
                                  .reactor_arg = &look, .balance = SERVER_BALANCE_HANDOFF});
+    g_log_set_always_fatal(G_LOG_FATAL_MASK); /* the drain warns of the client that it cuts off */
     pthread_t thread = start_handoff(server, &look);
     int fd = connect_to(server);
     g_assert_cmpint(send(fd, "GET", 3, MSG_NOSIGNAL), ==, 3); /* the drain waits for the rest */
