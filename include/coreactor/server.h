@@ -77,9 +77,9 @@ struct server_options {
     /* Handlers that keep their loop from serving others, and timers and other callbacks of the
      * program's that do; docs/operating.md. Warnings go to GLib's log. */
     int stall_warning_ms; /* warn of one that takes longer; default 100, negative: never */
-    bool stall_trace; /* and log its stack; takes SIGURG while server_run() runs, which interrupts
-                         blocking calls of the handler once (EINTR where SA_RESTART has no effect,
-                         see signal(7)) */
+    bool stall_trace;     /* and log its stack (no effect without a limit); takes SIGURG while
+                             server_run() runs, which interrupts blocking calls of the handler once
+                             (EINTR where SA_RESTART has no effect, see signal(7)) */
 
     /* Routes of server_route_offload(); the threads exist when there are any. */
     unsigned offload_threads; /* default: 4, or twice the CPUs when those are more */

@@ -1,14 +1,5 @@
 #include "base/watch.h"
 
-#include <time.h>
-
-uint64_t watch_clock(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 void watch_ring(struct watch *watch)
 {
     atomic_store_explicit(&watch->bell, false, memory_order_relaxed);
@@ -23,13 +14,17 @@ static uint64_t read_in_order(const struct counter *counter)
 struct activity watch_activity(const struct watch *watch)
 {
     struct activity activity;
-    activity.turn_ns = read_in_order(&watch->turn_ns);
-    activity.calls = read_in_order(&watch->calls);
-    activity.what = atomic_load_explicit(&watch->what, memory_order_acquire);
+    do {
+        activity.turn_ns = read_in_order(&watch->turn_ns);
+        activity.calls = read_in_order(&watch->calls);
+        activity.what = atomic_load_explicit(&watch->what, memory_order_acquire);
+        activity.turn_calls = activity.calls - read_in_order(&watch->turn_calls);
+        /* All of one turn. */
+    } while (read_in_order(&watch->turn_ns) != activity.turn_ns);
     return activity;
 }
 
-uint64_t watch_busy(const struct watch *watch, uint64_t now_ns)
+uint64_t watch_busy(struct watch *watch, uint64_t now_ns)
 {
     uint64_t turns;
     uint64_t busy_ns;
@@ -39,5 +34,9 @@ uint64_t watch_busy(const struct watch *watch, uint64_t now_ns)
         busy_ns = read_in_order(&watch->busy_ns);
         turn_ns = read_in_order(&watch->turn_ns);
     } while (read_in_order(&watch->turns) != turns);
-    return turn_ns && now_ns > turn_ns ? busy_ns + (now_ns - turn_ns) : busy_ns;
+    if (turn_ns && now_ns > turn_ns)
+        busy_ns += now_ns - turn_ns;
+    if (busy_ns > counter_read(&watch->shown_ns))
+        counter_set(&watch->shown_ns, busy_ns);
+    return counter_read(&watch->shown_ns);
 }

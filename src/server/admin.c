@@ -41,22 +41,11 @@ struct admin {
     struct sample *present;    /* which of them */
     struct sample *last;
     struct sample *before;
-    uint64_t *busy_ns; /* of each reactor, as it was shown: it must not become less */
     uint64_t began_ns;
     int64_t process_began_ms; /* fixed, because it is computed from clocks that are adjusted */
 };
 
 /* --- what is shown --- */
-
-static void take(struct admin *admin, struct sample *sample, bool ends_window)
-{
-    sample_take(sample, admin->server->workers, ends_window);
-    for (unsigned i = 0; i < sample->count; i++) {
-        uint64_t *busy_ns = &sample->reactors[i].busy_ns;
-        *busy_ns = MAX(*busy_ns, admin->busy_ns[i]);
-        admin->busy_ns[i] = *busy_ns;
-    }
-}
 
 static void on_tick(struct reactor *reactor, void *arg)
 {
@@ -65,7 +54,7 @@ static void on_tick(struct reactor *reactor, void *arg)
     (void)reactor;
     admin->before = admin->last;
     admin->last = oldest;
-    take(admin, admin->last, true);
+    sample_take(admin->last, admin->server->workers, true);
 }
 
 static enum admin_phase find_phase(const struct server *server)
@@ -92,7 +81,7 @@ static const char *libbpf_version(void)
 
 static struct admin_view view_now(struct admin *admin)
 {
-    take(admin, admin->present, false);
+    sample_take(admin->present, admin->server->workers, false);
     /* The window in progress may have just begun. */
     for (unsigned i = 0; i < admin->present->count; i++) {
         uint64_t *lag_ns = &admin->present->reactors[i].lag_ns;
@@ -262,19 +251,18 @@ static void set_limits(struct admin *admin)
 static int allocate_samples(struct admin *admin)
 {
     unsigned count = admin->server->worker_count;
-    admin->busy_ns = calloc(count, sizeof(*admin->busy_ns));
     for (size_t i = 0; i < G_N_ELEMENTS(admin->samples); i++) {
         struct sample *sample = &admin->samples[i];
         sample->reactors = calloc(count, sizeof(*sample->reactors));
-        if (!sample->reactors || !admin->busy_ns)
+        if (!sample->reactors)
             return -ENOMEM;
         sample->count = count;
     }
     admin->present = &admin->samples[0];
     admin->last = &admin->samples[1];
     admin->before = &admin->samples[2];
-    take(admin, admin->before, true);
-    take(admin, admin->last, true);
+    sample_take(admin->before, admin->server->workers, true);
+    sample_take(admin->last, admin->server->workers, true);
     admin->began_ns = admin->last->taken_ns;
     admin->process_began_ms = process_read().began_ms;
     return 0;
@@ -342,7 +330,6 @@ void admin_close(struct server *server)
     router_free(admin->router);
     for (size_t i = 0; i < G_N_ELEMENTS(admin->samples); i++)
         free(admin->samples[i].reactors);
-    free(admin->busy_ns);
     buffer_free(&admin->text.bytes);
     g_free(admin->url);
     g_free(admin->policy);

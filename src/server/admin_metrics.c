@@ -81,7 +81,7 @@ static const struct family families[] = {
      "The longest turn of the last second or two: what a client may have had to wait.", AT(lag_ns),
      NS_PLACES},
     {"coreactor_stalls_total", "counter",
-     "Handlers, timers and other callbacks that took longer than --stall-warning.", AT(stalls), 0},
+     "Handlers, timers and other work that took as long as --stall-warning.", AT(stalls), 0},
 };
 
 static void put_family(struct text *text, const struct admin_view *view,

@@ -42,10 +42,9 @@ static void read_watch(struct reactor_sample *to, struct watch *watch, uint64_t 
                        bool ends_window)
 {
     to->turns = counter_read(&watch->turns);
-    to->busy_ns = counter_read(&watch->busy_ns);
+    to->busy_ns = watch_busy(watch, now_ns);
     uint64_t turn_ns = counter_read(&watch->turn_ns);
     to->turn_ns = turn_ns && now_ns > turn_ns ? now_ns - turn_ns : 0;
-    to->busy_ns += to->turn_ns;
     to->lag_ns = ends_window ? counter_take(&watch->longest_ns) : counter_read(&watch->longest_ns);
     to->lag_ns = MAX(to->lag_ns, to->turn_ns);
 }

@@ -35,7 +35,7 @@ struct reactor_sample {
     struct histogram_sample latency;
     struct histogram_sample offload;
     uint64_t turns;
-    uint64_t busy_ns; /* with the present turn; a turn that ends while it is read may be missing */
+    uint64_t busy_ns; /* with the present turn */
     uint64_t lag_ns;  /* the longest turn lately; of several reactors the longest */
     uint64_t turn_ns; /* how long the present turn takes; 0: it waits; the longest as well */
     uint64_t load_open;
@@ -49,9 +49,9 @@ struct sample {
     struct reactor_sample *reactors; /* `count` */
 };
 
-/* Reads `sample->count` workers into `sample->reactors`. With `ends_window`, the longest turns are
- * of the time since the last sample that did so, and begin anew; for the one thread that watches.
- */
+/* Reads `sample->count` workers into `sample->reactors`, on the thread that watches. With
+ * `ends_window`, the longest turns are of the time since the last sample that did so, and begin
+ * anew. */
 void sample_take(struct sample *sample, struct worker *workers, bool ends_window);
 
 struct reactor_sample sample_sum(const struct sample *sample);

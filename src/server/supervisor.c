@@ -12,10 +12,13 @@
 #include <stdlib.h>
 
 enum {
-    TICKS_PER_STALL = 4, /* so that a stall is seen when it has taken a quarter longer at most */
+    TICKS_PER_STALL = 8, /* so that any stall is found that takes an eighth longer than the limit */
     TICK_MAX_MS = 100,
     REVIEW_MS = 100, /* between two reviews of the balance */
     REST_MS = 1000,  /* without a turn, before it stops looking */
+    /* And when connections are pending: long enough to give up those that do not come. What is left
+     * then waits for a reactor that accepts nothing. */
+    REST_PENDING_MS = 4000,
 };
 
 #define NS_PER_MS UINT64_C(1000000)
@@ -46,15 +49,14 @@ static unsigned count_waiting(void *arg, unsigned index)
 static void review_balance(struct server *server, uint64_t now_ns)
 {
     for (unsigned t = 0; t < server->worker_count; t++) {
-        uint64_t *busy_ns = &server->supervisor.busy_ns[t];
-        *busy_ns = MAX(*busy_ns, watch_busy(reactor_watch(server->workers[t].reactor), now_ns));
-        balance_review(&server->balance, t, now_ns, *busy_ns, count_waiting, server);
+        uint64_t busy_ns = watch_busy(reactor_watch(server->workers[t].reactor), now_ns);
+        balance_review(&server->balance, t, now_ns, busy_ns, count_waiting, server);
     }
     if (!server->service.keeps_connections)
         moves_review(&server->service, now_ns);
 }
 
-/* --- rest: an idle server makes no system calls --- */
+/* --- rest: an idle server makes no system calls, but for those of --admin --- */
 
 /* Sets the bells, or takes them away. Each reactor looks at its own once a turn. */
 static void set_bells(struct server *server, bool set)
@@ -79,6 +81,23 @@ static bool is_active(struct server *server)
     return in_turn || turns != before;
 }
 
+/* In the mode `least` a SYN counts as a connection until a review finds that nobody comes. */
+static bool is_pending(const struct server *server)
+{
+    for (unsigned t = 0; t < server->worker_count; t++) {
+        if (load_pending(server->workers[t].load))
+            return true;
+    }
+    return false;
+}
+
+/* Whether there is nothing to look at any more, after `idle_ns` without a turn. */
+static bool may_rest(const struct server *server, uint64_t idle_ns)
+{
+    uint64_t rest_ms = is_pending(server) ? REST_PENDING_MS : REST_MS;
+    return !server->supervisor.watchdog.left_out && idle_ns >= rest_ms * NS_PER_MS;
+}
+
 /* Between the bells and the rest lies a tick, long enough for all threads to see each other's
  * stores: a turn that began before it saw its bell is seen here. */
 static void rest_if_idle(struct server *server, uint64_t now_ns)
@@ -90,7 +109,7 @@ static void rest_if_idle(struct server *server, uint64_t now_ns)
             set_bells(server, false);
     } else if (supervisor->bells_set) {
         reactor_timer_start(&supervisor->tick, UINT32_MAX, supervisor->tick_ms);
-    } else if (now_ns - supervisor->active_ns >= REST_MS * NS_PER_MS) {
+    } else if (may_rest(server, now_ns - supervisor->active_ns)) {
         set_bells(server, true);
     }
 }
@@ -119,8 +138,10 @@ static void on_tick(struct reactor *reactor, void *arg)
     struct server *server = arg;
     struct supervisor *supervisor = &server->supervisor;
     uint64_t now_ns = reactor_now(reactor);
-    watchdog_look(&supervisor->watchdog, now_ns, atomic_load(&server->service.draining));
-    if (now_ns >= supervisor->review_ns) {
+    bool drains = atomic_load(&server->service.draining);
+    watchdog_look(&supervisor->watchdog, now_ns, drains);
+    /* Workers that drain close their sockets, and nothing is balanced any more. */
+    if (!drains && now_ns >= supervisor->review_ns) {
         supervisor->review_ns = now_ns + REVIEW_MS * NS_PER_MS;
         review_balance(server, now_ns);
     }
@@ -182,8 +203,7 @@ int supervisor_open(struct server *server)
                            g_strerror(errno));
     reactor_timer_init(&supervisor->tick, supervisor->reactor, on_tick, server);
     supervisor->tick_ms = find_tick(server);
-    supervisor->busy_ns = calloc(server->worker_count, sizeof(*supervisor->busy_ns));
-    if (!supervisor->busy_ns || open_watchdog(server) < 0)
+    if (open_watchdog(server) < 0)
         return server_fail(server, -ENOMEM, "out of memory");
     supervisor->ring = (struct post){.task = on_ring, .arg = server};
     for (unsigned t = 0; t < server->worker_count; t++) {
@@ -222,7 +242,7 @@ int supervisor_start(struct server *server)
         return server_fail(server, error, "cannot start the supervisor's thread: %s",
                            g_strerror(-error));
     if (supervisor->watchdog.traces)
-        trace_open(&supervisor->urg_before);
+        trace_open();
     supervisor->runs = true;
     return 0;
 }
@@ -237,7 +257,7 @@ void supervisor_stop(struct server *server)
     /* Stalls that ended after its last look. */
     watchdog_look(&supervisor->watchdog, watch_clock(), true);
     if (supervisor->watchdog.traces)
-        trace_close(&supervisor->urg_before);
+        trace_close();
     supervisor->runs = false;
 }
 
@@ -250,5 +270,4 @@ void supervisor_close(struct server *server)
     reactor_destroy(supervisor->reactor);
     supervisor->reactor = NULL;
     watchdog_close(&supervisor->watchdog);
-    free(supervisor->busy_ns);
 }

@@ -5,7 +5,8 @@
  * serves the operator (admin.h).
  *
  * It has a reactor of its own, and never touches a connection of the others. When none of them has
- * made a turn for a second it stops looking, until the first that makes one again wakes it.
+ * made a turn for a second, and it has nothing left to find out or to say, it stops looking, until
+ * the first that makes one again wakes it.
  */
 #ifndef SERVER_SUPERVISOR_H
 #define SERVER_SUPERVISOR_H
@@ -22,9 +23,7 @@ struct supervisor {
     struct reactor_timer tick;
     unsigned tick_ms;
     uint64_t review_ns; /* when the next review of the balance is due */
-    uint64_t *busy_ns;  /* of each reactor, at the last review */
     struct watchdog watchdog;
-    struct sigaction urg_before;
     uint64_t turns;     /* of all reactors, at the last tick */
     uint64_t active_ns; /* the last tick at which one was seen to do something */
     bool bells_set;     /* the next turn of any reactor rings */

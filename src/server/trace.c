@@ -9,6 +9,10 @@ enum { OWN_FRAMES = 2 }; /* the handler, and the kernel's way back from it */
 
 static _Thread_local struct trace *own;
 
+static pthread_mutex_t users_lock = PTHREAD_MUTEX_INITIALIZER;
+static unsigned users;
+static struct sigaction action_before;
+
 static void on_signal(int number)
 {
     (void)number;
@@ -26,19 +30,30 @@ static void on_signal(int number)
     errno = saved;
 }
 
-void trace_open(struct sigaction *before)
+static void install(void)
 {
     /* The first call loads a library, for which a signal handler is no place. */
     void *frame;
     backtrace(&frame, 1);
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART | SA_ONSTACK};
     sigemptyset(&action.sa_mask);
-    sigaction(SIGURG, &action, before);
+    sigaction(SIGURG, &action, &action_before);
 }
 
-void trace_close(const struct sigaction *before)
+void trace_open(void)
 {
-    sigaction(SIGURG, before, NULL);
+    pthread_mutex_lock(&users_lock);
+    if (users++ == 0)
+        install();
+    pthread_mutex_unlock(&users_lock);
+}
+
+void trace_close(void)
+{
+    pthread_mutex_lock(&users_lock);
+    if (--users == 0)
+        sigaction(SIGURG, &action_before, NULL);
+    pthread_mutex_unlock(&users_lock);
 }
 
 void trace_join(struct trace *trace, const struct watch *watch)

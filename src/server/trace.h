@@ -32,10 +32,10 @@ struct trace {
     int count;
 };
 
-/* Installs the handler of SIGURG, and restores what was there. They do not end one another's use
- * when several servers run: without the handler SIGURG is ignored. */
-void trace_open(struct sigaction *before);
-void trace_close(const struct sigaction *before);
+/* Installs the handler of SIGURG for the first that opens, and restores what was there before for
+ * the last that closes: several servers may run. Any thread. */
+void trace_open(void);
+void trace_close(void);
 
 /* On the thread, whose loop is watched with `watch`: it may be asked from now on, and has SIGURG
  * unblocked. It must go on to exist until nobody asks any more, also after it has left. */

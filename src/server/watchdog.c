@@ -25,7 +25,7 @@ int watchdog_open(struct watchdog *watchdog, unsigned count, unsigned limit_ms, 
 {
     *watchdog = (struct watchdog){
         .limit_ns = limit_ms * NS_PER_MS,
-        .looks_needed = (limit_ms + tick_ms - 1) / tick_ms,
+        .gap_ns = MAX(limit_ms / 2, 2 * tick_ms) * NS_PER_MS,
         .traces = traces,
         .count = count,
         .guards = calloc(count, sizeof(*watchdog->guards)),
@@ -34,14 +34,6 @@ int watchdog_open(struct watchdog *watchdog, unsigned count, unsigned limit_ms, 
         return -ENOMEM;
     watchdog->budgets = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, g_free);
     return 0;
-}
-
-void watchdog_close(struct watchdog *watchdog)
-{
-    if (watchdog->budgets)
-        g_hash_table_destroy(watchdog->budgets);
-    free(watchdog->guards);
-    *watchdog = (struct watchdog){0};
 }
 
 void watchdog_guard(struct watchdog *watchdog, unsigned index, struct watch *watch,
@@ -53,35 +45,44 @@ void watchdog_guard(struct watchdog *watchdog, unsigned index, struct watch *wat
 
 /* --- what is said --- */
 
-/* Whether a stall by `what` may be logged; those before that were not are the guard's to tell. */
-static bool may_speak(struct watchdog *watchdog, struct guard *guard, uint64_t now_ns)
+/* For `what`, NULL: no handler. */
+static struct budget *find_budget(struct watchdog *watchdog, const char *what)
 {
-    const char *key = guard->seen.what ? guard->seen.what : "";
+    const char *key = what ? what : "";
     struct budget *budget = g_hash_table_lookup(watchdog->budgets, key);
     if (!budget) {
         budget = g_new0(struct budget, 1);
         g_hash_table_insert(watchdog->budgets, (char *)(uintptr_t)key, budget);
     }
+    return budget;
+}
+
+/* Whether a stall by `what` may be logged. */
+static bool may_speak(struct watchdog *watchdog, const char *what, uint64_t now_ns)
+{
+    struct budget *budget = find_budget(watchdog, what);
     if (now_ns >= budget->until_ns) {
         budget->until_ns = now_ns + INTERVAL_MS * NS_PER_MS;
         budget->lines = 0;
     }
-    if (budget->lines == LINES_MAX) {
-        budget->left_out++;
+    if (budget->lines == LINES_MAX)
         return false;
-    }
     budget->lines++;
-    guard->left_out = budget->left_out;
-    budget->left_out = 0;
     return true;
+}
+
+static void leave_out(struct watchdog *watchdog, const char *what)
+{
+    find_budget(watchdog, what)->left_out++;
+    watchdog->left_out++;
 }
 
 enum { KEEPER_MAX = 320 };
 
-static const char *name_keeper(const struct guard *guard, char name[KEEPER_MAX])
+static const char *name_keeper(const char *what, char name[KEEPER_MAX])
 {
-    if (guard->seen.what)
-        g_snprintf(name, KEEPER_MAX, "the handler of %s", guard->seen.what);
+    if (what && *what)
+        g_snprintf(name, KEEPER_MAX, "the handler of %s", what);
     else
         g_strlcpy(name, "something that is no handler (a timer, a descriptor, posted work)",
                   KEEPER_MAX);
@@ -92,15 +93,33 @@ static void tell(const struct watchdog *watchdog, const struct guard *guard, uin
                  bool is_over)
 {
     char name[KEEPER_MAX];
-    char more[80] = "";
     uint64_t length_ms = end_ns > guard->from_ns ? (end_ns - guard->from_ns) / NS_PER_MS : 0;
-    if (guard->left_out && is_over)
-        g_snprintf(more, sizeof(more), "; %" G_GUINT64_FORMAT " times before were not logged",
-                   guard->left_out);
     g_warning("%s %s reactor %u from everything else for %" G_GUINT64_FORMAT " ms%s",
-              name_keeper(guard, name), is_over ? "kept" : "has kept",
+              name_keeper(guard->seen.what, name), is_over ? "kept" : "has kept",
               (unsigned)(guard - watchdog->guards), length_ms,
-              is_over ? more : ", and it is not over");
+              is_over ? "" : ", and it is not over");
+}
+
+/* How many were not logged, of those whose interval is over. */
+static void tell_left_out(struct watchdog *watchdog, uint64_t now_ns)
+{
+    GHashTableIter iter;
+    void *key;
+    void *value;
+    if (!watchdog->left_out)
+        return;
+    g_hash_table_iter_init(&iter, watchdog->budgets);
+    while (g_hash_table_iter_next(&iter, &key, &value)) {
+        struct budget *budget = value;
+        char name[KEEPER_MAX];
+        if (!budget->left_out || now_ns < budget->until_ns)
+            continue;
+        g_warning("%s kept reactors from everything else %" G_GUINT64_FORMAT
+                  " times more, which were not logged",
+                  name_keeper(key, name), budget->left_out);
+        watchdog->left_out -= budget->left_out;
+        budget->left_out = 0;
+    }
 }
 
 static void log_trace(const struct watchdog *watchdog, struct guard *guard)
@@ -109,24 +128,43 @@ static void log_trace(const struct watchdog *watchdog, struct guard *guard)
     if (!trace_is_taken(&guard->trace))
         return;
     g_warning("%s keeps reactor %u from everything else; its stack, the innermost call first:",
-              name_keeper(guard, name), (unsigned)(guard - watchdog->guards));
+              name_keeper(guard->seen.what, name), (unsigned)(guard - watchdog->guards));
     trace_log(&guard->trace);
+}
+
+void watchdog_close(struct watchdog *watchdog)
+{
+    if (watchdog->budgets) {
+        tell_left_out(watchdog, UINT64_MAX);
+        g_hash_table_destroy(watchdog->budgets);
+    }
+    free(watchdog->guards);
+    *watchdog = (struct watchdog){0};
 }
 
 /* --- looking --- */
 
-static void mark(struct watchdog *watchdog, struct guard *guard, uint64_t now_ns)
+/* What does not count of the time from `from_ns`, when it was looked at, to `to_ns`. */
+static uint64_t find_unseen(const struct watchdog *watchdog, uint64_t from_ns, uint64_t to_ns)
 {
-    struct watch *watch = guard->watch;
-    guard->marked_ns = now_ns;
-    if (guard->seen.what)
-        counter_set(&watch->overdue_call, guard->seen.calls);
-    else
-        counter_set(&watch->overdue_turn, counter_read(&watch->turns) + 1);
+    uint64_t gap_ns = to_ns > from_ns ? to_ns - from_ns : 0;
+    return gap_ns > watchdog->gap_ns ? gap_ns - watchdog->gap_ns : 0;
+}
+
+/* Whether what is seen is a stall when it ends, or is still at it, at `at_ns`. */
+static bool takes_too_long(const struct watchdog *watchdog, const struct guard *guard,
+                           uint64_t at_ns, bool drains)
+{
+    uint64_t unseen_ns = guard->unseen_ns + find_unseen(watchdog, guard->looked_ns, at_ns);
+    return guard->seen.turn_ns && (guard->seen.what || !drains) &&
+           at_ns >= guard->sure_ns + unseen_ns + watchdog->limit_ns;
+}
+
+static void count(struct watchdog *watchdog, struct guard *guard, uint64_t now_ns)
+{
+    guard->is_stall = true;
     counter_add(guard->stalls, 1);
-    guard->speaks = may_speak(watchdog, guard, now_ns);
-    if (guard->speaks && watchdog->traces)
-        trace_ask(&guard->trace, &guard->seen);
+    guard->speaks = may_speak(watchdog, guard->seen.what, now_ns);
 }
 
 static void go_on(struct watchdog *watchdog, struct guard *guard, uint64_t now_ns)
@@ -142,35 +180,62 @@ static void go_on(struct watchdog *watchdog, struct guard *guard, uint64_t now_n
 
 static void judge(struct watchdog *watchdog, struct guard *guard, uint64_t now_ns, bool drains)
 {
-    guard->looks++;
-    if (!guard->seen.turn_ns)
-        return;
-    if (guard->marked_ns)
+    if (guard->is_stall) {
         go_on(watchdog, guard, now_ns);
-    else if (now_ns - guard->since_ns >= watchdog->limit_ns &&
-             guard->looks >= watchdog->looks_needed && (guard->seen.what || !drains))
-        mark(watchdog, guard, now_ns);
+    } else if (takes_too_long(watchdog, guard, now_ns, drains)) {
+        count(watchdog, guard, now_ns);
+        if (guard->speaks && watchdog->traces)
+            trace_ask(&guard->trace, &guard->seen);
+    }
 }
 
-/* A stall is over. Its thread has said when, unless it ended just when it was marked. */
-static void conclude(struct watchdog *watchdog, struct guard *guard, uint64_t now_ns)
+/* When what was seen ended, or 0: its thread did not note it, because it ended just when it was
+ * asked to. What came before the first call of a turn may have ended before that turn. */
+static uint64_t find_end(const struct guard *guard, uint64_t now_ns)
 {
     uint64_t over_ns = counter_read(&guard->watch->over_ns);
-    log_trace(watchdog, guard);
-    if (guard->speaks)
-        tell(watchdog, guard, over_ns > guard->marked_ns ? MIN(over_ns, now_ns) : now_ns, true);
+    return over_ns > guard->since_ns ? MIN(over_ns, now_ns) : 0;
 }
 
-static void begin(struct guard *guard, const struct activity *activity, uint64_t now_ns)
+/* What was seen is over, because the reactor does what is `next`. */
+static void conclude(struct watchdog *watchdog, struct guard *guard, const struct activity *next,
+                     uint64_t now_ns, bool drains)
 {
-    guard->seen = *activity;
+    uint64_t end_ns = find_end(guard, now_ns);
+    bool is_exact = end_ns && (guard->seen.what || next->calls == guard->seen.calls);
+    log_trace(watchdog, guard);
+    if (!guard->is_stall && is_exact && takes_too_long(watchdog, guard, end_ns, drains))
+        count(watchdog, guard, now_ns);
+    if (guard->speaks)
+        tell(watchdog, guard, end_ns ? end_ns : now_ns, true);
+    else if (guard->is_stall)
+        leave_out(watchdog, guard->seen.what);
+}
+
+/* Asks the thread to note when what is seen is over. */
+static void ask_for_end(const struct guard *guard)
+{
+    struct watch *watch = guard->watch;
+    counter_set(&watch->asked_call, guard->seen.what ? guard->seen.calls : 0);
+    counter_set(&watch->asked_turn, guard->seen.what ? 0 : counter_read(&watch->turns) + 1);
+}
+
+static void begin(const struct watchdog *watchdog, struct guard *guard,
+                  const struct activity *activity, uint64_t now_ns)
+{
+    /* It has been at it since the turn began: it is the only thing that the turn has done. */
+    bool is_first = activity->turn_calls == (activity->what ? 1 : 0) &&
+                    activity->turn_ns != guard->seen.turn_ns;
     guard->from_ns = MAX(guard->looked_ns, activity->turn_ns);
     guard->since_ns = now_ns;
-    guard->looks = 0;
-    guard->marked_ns = 0;
-    guard->left_out = 0;
+    guard->sure_ns = is_first ? guard->from_ns : now_ns;
+    guard->unseen_ns = find_unseen(watchdog, guard->sure_ns, now_ns);
+    guard->seen = *activity;
+    guard->is_stall = false;
     guard->speaks = false;
     guard->has_spoken = false;
+    if (activity->turn_ns)
+        ask_for_end(guard);
 }
 
 void watchdog_look(struct watchdog *watchdog, uint64_t now_ns, bool drains)
@@ -180,11 +245,12 @@ void watchdog_look(struct watchdog *watchdog, uint64_t now_ns, bool drains)
         struct activity activity = watch_activity(guard->watch);
         if (activity_is_same(&activity, &guard->seen)) {
             judge(watchdog, guard, now_ns, drains);
+            guard->unseen_ns += find_unseen(watchdog, guard->looked_ns, now_ns);
         } else {
-            if (guard->marked_ns)
-                conclude(watchdog, guard, now_ns);
-            begin(guard, &activity, now_ns);
+            conclude(watchdog, guard, &activity, now_ns, drains);
+            begin(watchdog, guard, &activity, now_ns);
         }
         guard->looked_ns = now_ns;
     }
+    tell_left_out(watchdog, now_ns);
 }

@@ -113,12 +113,24 @@ static void test_busy_with_the_turn_in_progress(void)
     g_assert_cmpuint(watch_busy(&watch, 10071), ==, 170);
 }
 
-static void test_the_end_of_an_overdue_turn(void)
+/* What a turn took is added just after the turn is no longer in progress. */
+static void test_busy_never_shrinks(void)
+{
+    struct watch watch = {0};
+    watch_turn_begins(&watch, 1000);
+    g_assert_cmpuint(watch_busy(&watch, 1500), ==, 500);
+    counter_set(&watch.turn_ns, 0);
+    g_assert_cmpuint(watch_busy(&watch, 1510), ==, 500);
+    watch_turn_ends(&watch, 1000, 1505);
+    g_assert_cmpuint(watch_busy(&watch, 1520), ==, 505);
+}
+
+static void test_the_end_of_an_asked_turn(void)
 {
     struct watch watch = {0};
     make_turn(&watch, 1000, 1100);
     watch_turn_begins(&watch, 2000);
-    counter_set(&watch.overdue_turn, 2);
+    counter_set(&watch.asked_turn, 2);
     watch_turn_ends(&watch, 2000, 2900);
     g_assert_cmpuint(counter_read(&watch.over_ns), ==, 2900);
     make_turn(&watch, 3000, 3100);
@@ -152,12 +164,27 @@ static void test_calls(void)
     g_assert_cmpuint(counter_read(&watch.over_ns), ==, 0); /* nobody asked */
 }
 
-static void test_the_end_of_an_overdue_call(void)
+static void test_calls_of_a_turn(void)
+{
+    struct watch watch = {0};
+    for (uint64_t turn = 1; turn <= 3; turn++) {
+        watch_turn_begins(&watch, turn * 1000);
+        for (uint64_t call = 0; call < turn; call++) {
+            g_assert_cmpuint(watch_activity(&watch).turn_calls, ==, call);
+            watch_call_begins(&watch, "/a");
+            g_assert_cmpuint(watch_activity(&watch).turn_calls, ==, call + 1);
+            watch_call_ends(&watch);
+        }
+        watch_turn_ends(&watch, turn * 1000, turn * 1000 + 1);
+    }
+}
+
+static void test_the_end_of_an_asked_call(void)
 {
     struct watch watch = {0};
     uint64_t before_ns = watch_clock();
     watch_call_begins(&watch, "/a");
-    counter_set(&watch.overdue_call, 1);
+    counter_set(&watch.asked_call, 1);
     watch_call_ends(&watch);
     uint64_t over_ns = counter_read(&watch.over_ns);
     g_assert_cmpuint(over_ns, >=, before_ns);
@@ -203,9 +230,11 @@ int main(int argc, char **argv)
     ADD("turns/add-up", turns_add_up);
     ADD("turns/clock-goes-back", a_clock_that_goes_back);
     ADD("turns/busy", busy_with_the_turn_in_progress);
-    ADD("turns/overdue", the_end_of_an_overdue_turn);
+    ADD("turns/never-shrinks", busy_never_shrinks);
+    ADD("turns/asked", the_end_of_an_asked_turn);
     ADD("calls/activity", calls);
-    ADD("calls/overdue", the_end_of_an_overdue_call);
+    ADD("calls/of-a-turn", calls_of_a_turn);
+    ADD("calls/asked", the_end_of_an_asked_call);
     ADD("bell", bell_rings_once);
     return g_test_run();
 }

@@ -1,10 +1,12 @@
 /* The supervisor of a running server: when there is one, when it rests, and what wakes it. */
+#include "net/balance.h"
 #include "reactor/turns.h"
 #include "server/state.h"
 
 #include <errno.h>
 #include <glib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 enum { STALL_MS = 20, PATIENCE_S = 60 };
@@ -17,7 +19,9 @@ static const char *const any_port[] = {"127.0.0.1:0", NULL};
 /* --- injection --- */
 
 static bool create_fails;
-static int allocations_left = -1; /* by calloc(3); negative: enough */
+static int allocations_left = -1;         /* by calloc(3); negative: enough */
+static _Atomic(struct server *) reviewed; /* counts its reviews while it drains */
+static atomic_uint reviews;
 
 /* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): the linker's names */
 int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
@@ -26,6 +30,23 @@ int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
                           void *(*start)(void *), void *arg);
 void *__real_calloc(size_t count, size_t size);
 void *__wrap_calloc(size_t count, size_t size);
+
+void __real_balance_review(struct balance *balance, unsigned index, uint64_t now_ns,
+                           uint64_t busy_ns, unsigned (*waiting)(void *arg, unsigned index),
+                           void *arg);
+void __wrap_balance_review(struct balance *balance, unsigned index, uint64_t now_ns,
+                           uint64_t busy_ns, unsigned (*waiting)(void *arg, unsigned index),
+                           void *arg);
+
+void __wrap_balance_review(struct balance *balance, unsigned index, uint64_t now_ns,
+                           uint64_t busy_ns, unsigned (*waiting)(void *arg, unsigned index),
+                           void *arg)
+{
+    struct server *server = atomic_load(&reviewed);
+    if (server && atomic_load(&server->service.draining))
+        atomic_fetch_add(&reviews, 1);
+    __real_balance_review(balance, index, now_ns, busy_ns, waiting, arg);
+}
 
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
                           void *(*start)(void *), void *arg)
@@ -223,16 +244,16 @@ static void stall_until_counted(struct reactor *reactor, void *arg)
     atomic_store(&stall->over, true);
 }
 
-/* Two reactors, both idle, stall at the same time, each for as long as nobody notices. */
-static void stall_both(struct server *server, uint64_t wanted)
+/* The first reactors, all idle, stall at the same time, each for as long as nobody notices. */
+static void stall_first(struct server *server, unsigned threads, uint64_t wanted)
 {
     struct stall stalls[2];
-    for (unsigned t = 0; t < 2; t++) {
+    for (unsigned t = 0; t < threads; t++) {
         stalls[t] = (struct stall){.server = server, .thread = t, .wanted = wanted};
         g_assert_cmpint(reactor_post(server->workers[t].reactor, stall_until_counted, &stalls[t]),
                         ==, 0);
     }
-    for (unsigned t = 0; t < 2; t++) {
+    for (unsigned t = 0; t < threads; t++) {
         while (!atomic_load(&stalls[t].over))
             sleep_ms(1);
     }
@@ -250,9 +271,9 @@ static void test_rests_and_is_woken(void)
     while (atomic_load(&look.started) < 2)
         sleep_ms(1);
     wait_for_rest(server, 2);
-    stall_both(server, 1);
+    stall_first(server, 2, 1);
     wait_for_rest(server, 2);
-    stall_both(server, 2);
+    stall_first(server, 1, 2); /* not more than are logged: it would not rest before that is said */
     /* It is asleep when the end comes, too. */
     wait_for_rest(server, 2);
     server_stop(server);
@@ -260,6 +281,62 @@ static void test_rests_and_is_woken(void)
     server_free(server);
     g_log_set_default_handler(g_log_default_handler, NULL);
     g_assert_cmpuint(lines_said, >=, 3);
+}
+
+static pthread_t start_handoff(struct server *server, const struct look *look)
+{
+    pthread_t thread = run_aside(server);
+    while (atomic_load(&look->started) < 2)
+        sleep_ms(1);
+    return thread;
+}
+
+/* What is pending may never come: a review must get the time to find out. */
+static void test_no_rest_while_connections_are_pending(void)
+{
+    struct look look = {0};
+    struct server *server = routed_server(&(struct server_options){
+        SMALL, .threads = 2, .stall_warning_ms = -1, .reactor_start = note_start,
+        .reactor_arg = &look, .balance = SERVER_BALANCE_HANDOFF});
+    uint64_t began_ns = watch_clock();
+    pthread_t thread = start_handoff(server, &look);
+    load_assign(&server->balance.loads[0]);
+    wait_for_rest(server, 2);
+    g_assert_cmpuint(watch_clock() - began_ns, >=, UINT64_C(3) * 1000000000);
+    load_unassign(&server->balance.loads[0]);
+    server_stop(server);
+    pthread_join(thread, NULL);
+    server_free(server);
+}
+
+static int connect_to(struct server *server)
+{
+    struct sockaddr_storage address;
+    socklen_t length = sizeof(address);
+    g_assert_cmpint(getsockname(server->sockets[0], (struct sockaddr *)&address, &length), ==, 0);
+    int fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    g_assert_cmpint(connect(fd, (struct sockaddr *)&address, length), ==, 0);
+    return fd;
+}
+
+/* The workers close the sockets that a review asks. One that is in progress may go on. */
+static void test_no_review_while_it_drains(void)
+{
+    struct look look = {0};
+    struct server *server = routed_server(
+        &(struct server_options){SMALL, .threads = 2, .reactor_start = note_start,
+                                 .reactor_arg = &look, .balance = SERVER_BALANCE_HANDOFF});
+    g_log_set_always_fatal(G_LOG_FATAL_MASK); /* the drain warns of the client that it cuts off */
+    pthread_t thread = start_handoff(server, &look);
+    int fd = connect_to(server);
+    g_assert_cmpint(send(fd, "GET", 3, MSG_NOSIGNAL), ==, 3); /* the drain waits for the rest */
+    atomic_store(&reviewed, server);
+    server_stop(server);
+    pthread_join(thread, NULL);
+    atomic_store(&reviewed, NULL);
+    close(fd);
+    server_free(server);
+    g_assert_cmpuint(atomic_load(&reviews), <=, 2);
 }
 
 #define ADD(path, function) g_test_add_func("/supervisor/" path, test_##function)
@@ -271,5 +348,7 @@ int main(int argc, char **argv)
     ADD("no-thread", no_thread);
     ADD("no-memory", no_memory);
     ADD("rest", rests_and_is_woken);
+    ADD("rest/pending", no_rest_while_connections_are_pending);
+    ADD("drain/no-review", no_review_while_it_drains);
     return g_test_run();
 }

@@ -39,6 +39,93 @@ static void test_one_that_takes_just_less(void)
     close_all();
 }
 
+/* Wherever it lies between the looks, when it is the only one in its turn. */
+static void test_one_that_takes_just_longer(void)
+{
+    for (uint64_t at = 1; at <= TICK_MS; at++) {
+        open_usual();
+        stall(&loops[0], "/slow", at, at + LIMIT_MS + 1);
+        g_assert_cmpuint(counter_read(&stalls[0]), ==, 1);
+        assert_said("the handler of /slow kept reactor 0 from everything else for 101 ms");
+        stall(&loops[0], "/slow", at + 200, at + 200 + LIMIT_MS - 1);
+        g_assert_cmpuint(counter_read(&stalls[0]), ==, 1);
+        close_all();
+    }
+}
+
+/* Wherever it lies, after another one: when it is longer by the time between two looks. */
+static void test_the_second_in_a_turn(void)
+{
+    for (uint64_t at = 31; at <= 30 + TICK_MS; at++) {
+        open_usual();
+        begin_turn(&loops[0], 1);
+        watch_call_begins(&loops[0], "/first");
+        look_until(at);
+        end_call(&loops[0], at);
+        watch_call_begins(&loops[0], "/second");
+        look_until(at + LIMIT_MS + TICK_MS);
+        end_call(&loops[0], at + LIMIT_MS + TICK_MS);
+        end_turn(&loops[0], at + LIMIT_MS + TICK_MS);
+        look_until(at + LIMIT_MS + 2 * TICK_MS);
+        g_assert_cmpuint(counter_read(&stalls[0]), ==, 1);
+        g_assert_cmpuint(line_count, ==, 1);
+        g_assert_nonnull(strstr(lines[0], "the handler of /second kept reactor 0"));
+        line_count = 0;
+        close_all();
+    }
+}
+
+/* Neither of the two takes too long, and which comes first makes no difference. */
+static void test_two_that_share_a_turn(void)
+{
+    open_usual();
+    begin_turn(&loops[0], 1);
+    watch_call_begins(&loops[0], "/first");
+    look_until(60);
+    end_call(&loops[0], 60);
+    watch_call_begins(&loops[0], "/second");
+    look_until(120);
+    end_call(&loops[0], 120);
+    end_turn(&loops[0], 120);
+    look_until(300);
+    begin_turn(&loops[0], 301); /* no handler, and then one */
+    look_until(360);
+    watch_call_begins(&loops[0], "/third");
+    look_until(420);
+    end_call(&loops[0], 420);
+    end_turn(&loops[0], 420);
+    look_until(600);
+    g_assert_cmpuint(counter_read(&stalls[0]), ==, 0);
+    close_all();
+}
+
+/* The turn's end, which was asked for, is not that of what came before its first call. */
+static void test_a_turn_that_ends_with_a_call(void)
+{
+    open_usual();
+    begin_turn(&loops[0], 0);
+    look_until(50);
+    watch_call_begins(&loops[0], "/short");
+    end_call(&loops[0], 100);
+    end_turn(&loops[0], 100);
+    look(100);
+    look(125);
+    g_assert_cmpuint(counter_read(&stalls[0]), ==, 0);
+    close_all();
+}
+
+static void test_no_handler_for_just_longer(void)
+{
+    open_usual();
+    begin_turn(&loops[1], 1);
+    look_until(100);
+    end_turn(&loops[1], 102);
+    look(125);
+    g_assert_cmpuint(counter_read(&stalls[1]), ==, 1);
+    assert_said(NO_HANDLER "kept reactor 1 from everything else for 101 ms");
+    close_all();
+}
+
 /* It began in the middle of a long turn: not before the last look that did not see it. */
 static void test_a_handler_late_in_a_turn(void)
 {
@@ -174,7 +261,35 @@ static void test_looks_that_did_not_take_place(void)
     end_call(&loops[0], 9001);
     end_turn(&loops[0], 9001);
     look(9025);
+    begin_turn(&loops[0], 9030); /* unseen until it is nearly over */
+    watch_call_begins(&loops[0], "/short");
+    look(20000);
+    end_call(&loops[0], 20001);
+    end_turn(&loops[0], 20001);
+    look(20025);
+    begin_turn(&loops[0], 20030); /* unseen at its end */
+    watch_call_begins(&loops[0], "/short");
+    look(20050);
+    end_call(&loops[0], 30000);
+    end_turn(&loops[0], 30000);
+    look(30025);
     g_assert_cmpuint(counter_read(&stalls[0]), ==, 0);
+    close_all();
+}
+
+/* A look that comes late does not hide a stall. */
+static void test_looks_that_came_late(void)
+{
+    open_usual();
+    begin_turn(&loops[0], 1);
+    watch_call_begins(&loops[0], "/slow");
+    look(40);
+    look(90);
+    end_call(&loops[0], 111);
+    end_turn(&loops[0], 111);
+    look(140);
+    g_assert_cmpuint(counter_read(&stalls[0]), ==, 1);
+    assert_said("the handler of /slow kept reactor 0 from everything else for 110 ms");
     close_all();
 }
 
@@ -203,7 +318,7 @@ static void test_while_the_server_drains(void)
         watchdog_look(&watchdog, (START_MS + at) * NS_PER_MS, true);
     end_turn(&loops[0], 510);
     end_call(&loops[1], 510);
-    look(525);
+    watchdog_look(&watchdog, (START_MS + 525) * NS_PER_MS, true);
     assert_said("the handler of /slow kept reactor 1 from everything else for 510 ms");
     g_assert_cmpuint(counter_read(&stalls[0]), ==, 0);
     close_all();
@@ -265,14 +380,35 @@ static void test_no_flood(void)
     assert_said("the handler of /other kept reactor 0 from everything else for 200 ms");
     stall(&loops[1], "/slow", at + 300, at + 500);
     assert_silent();
+    look_until(10000);
+    assert_silent();
     look_until(20000);
+    assert_said("the handler of /slow kept reactors from everything else 18 times more, which were "
+                "not logged");
+    g_assert_cmpuint(watchdog.left_out, ==, 0);
     stall(&loops[1], "/slow", 20000, 20200);
-    assert_said(
-        "the handler of /slow kept reactor 1 from everything else for 200 ms; 18 times before were "
-        "not logged");
+    assert_said("the handler of /slow kept reactor 1 from everything else for 200 ms");
     stall(&loops[1], "/slow", 20300, 20500);
     assert_said("the handler of /slow kept reactor 1 from everything else for 200 ms");
     close_all();
+}
+
+/* What was left out is said at the end, too. */
+static void test_the_end_before_the_interval_is_over(void)
+{
+    open_usual();
+    uint64_t at = 0;
+    for (int i = 0; i < 5; i++, at += 300) {
+        begin_turn(&loops[0], at);
+        look_until(at + 200);
+        end_turn(&loops[0], at + 200);
+        look_until(at + 225);
+    }
+    g_assert_cmpuint(line_count, ==, 3);
+    line_count = 0;
+    watchdog_close(&watchdog);
+    assert_said(NO_HANDLER
+                "kept reactors from everything else 2 times more, which were not logged");
 }
 
 /* That one hangs is said in any case, and then how it ended. */
@@ -316,6 +452,12 @@ int main(int argc, char **argv)
     keep_log();
     ADD("stall/handler", a_handler_that_takes_too_long);
     ADD("stall/just-less", one_that_takes_just_less);
+    ADD("stall/just-longer", one_that_takes_just_longer);
+    ADD("stall/second-in-a-turn", the_second_in_a_turn);
+    ADD("stall/share-a-turn", two_that_share_a_turn);
+    ADD("stall/ends-with-a-call", a_turn_that_ends_with_a_call);
+    ADD("stall/no-handler-just-longer", no_handler_for_just_longer);
+    ADD("stall/looks-late", looks_that_came_late);
     ADD("stall/late-in-a-turn", a_handler_late_in_a_turn);
     ADD("stall/many-short", many_short_handlers_in_a_turn);
     ADD("stall/many-turns", many_turns);
@@ -330,6 +472,7 @@ int main(int argc, char **argv)
     ADD("said/goes-on", one_that_goes_on_and_on);
     ADD("said/ten-times", ten_times_a_long_limit);
     ADD("said/no-flood", no_flood);
+    ADD("said/end", the_end_before_the_interval_is_over);
     ADD("said/hang", a_hang_is_never_left_out);
     ADD("said/long-pattern", a_long_pattern);
     return g_test_run();

@@ -103,7 +103,7 @@ static inline void end_turn(struct watch *loop, uint64_t at_ms)
 /* watch_call_ends() at a time of ours. */
 static inline void end_call(struct watch *loop, uint64_t at_ms)
 {
-    bool is_asked = counter_read(&loop->overdue_call) == counter_read(&loop->calls);
+    bool is_asked = counter_read(&loop->asked_call) == counter_read(&loop->calls);
     watch_call_ends(loop);
     if (is_asked)
         counter_set(&loop->over_ns, (START_MS + at_ms) * NS_PER_MS);

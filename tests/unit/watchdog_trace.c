@@ -3,8 +3,6 @@
 
 #include <errno.h>
 
-static struct sigaction urg_before;
-
 /* This thread is the one that stalls: a signal to itself is delivered before pthread_kill(3)
  * returns. */
 void stalling_function(uint64_t until_ms);
@@ -22,14 +20,14 @@ void stalling_function(uint64_t until_ms)
 static void open_traced(void)
 {
     open_for(LIMIT_MS, TICK_MS, true);
-    trace_open(&urg_before);
+    trace_open();
     trace_join(&watchdog.guards[1].trace, &loops[1]);
 }
 
 static void close_traced(void)
 {
     trace_leave(&watchdog.guards[1].trace);
-    trace_close(&urg_before);
+    trace_close();
     close_all();
 }
 
@@ -106,14 +104,14 @@ static void test_trace_that_comes_too_late(void)
 static void test_trace_without_a_thread(void)
 {
     open_for(LIMIT_MS, TICK_MS, true);
-    trace_open(&urg_before);
+    trace_open();
     stall(&loops[1], "/slow", 0, 200);
     assert_said("the handler of /slow kept reactor 1 from everything else for 200 ms");
     trace_join(&watchdog.guards[1].trace, &loops[1]);
     trace_leave(&watchdog.guards[1].trace);
     stall(&loops[1], "/slow", 300, 500);
     assert_said("the handler of /slow kept reactor 1 from everything else for 200 ms");
-    trace_close(&urg_before);
+    trace_close();
     close_all();
 }
 
@@ -122,9 +120,9 @@ static void test_signal_that_nobody_sent(void)
     open_traced();
     g_assert_cmpint(raise(SIGURG), ==, 0);
     close_traced();
-    trace_open(&urg_before);
+    trace_open();
     g_assert_cmpint(raise(SIGURG), ==, 0); /* on a thread that never joined */
-    trace_close(&urg_before);
+    trace_close();
 }
 
 static void test_what_a_trace_leaves_behind(void)
@@ -152,6 +150,28 @@ static void test_what_a_trace_leaves_behind(void)
     signal(SIGURG, SIG_DFL);
 }
 
+static bool handles_urgent(void)
+{
+    struct sigaction now;
+    sigaction(SIGURG, NULL, &now);
+    return now.sa_handler != SIG_DFL;
+}
+
+/* Two servers run, and the first to come is the first to go. */
+static void test_two_users(void)
+{
+    trace_open();
+    trace_open();
+    trace_close();
+    g_assert_true(handles_urgent());
+    trace_close();
+    g_assert_false(handles_urgent());
+    trace_open();
+    g_assert_true(handles_urgent());
+    trace_close();
+    g_assert_false(handles_urgent());
+}
+
 #define ADD(path, function) g_test_add_func("/watchdog/" path, test_##function)
 
 int main(int argc, char **argv)
@@ -164,5 +184,6 @@ int main(int argc, char **argv)
     ADD("trace/no-thread", trace_without_a_thread);
     ADD("trace/nobody-asked", signal_that_nobody_sent);
     ADD("trace/leaves-behind", what_a_trace_leaves_behind);
+    ADD("trace/two-users", two_users);
     return g_test_run();
 }
