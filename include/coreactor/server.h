@@ -71,9 +71,9 @@ struct server_options {
     unsigned handler_descriptors; /* that handlers may keep open on each reactor: the default of
                                      max_connections leaves room for them; default none */
 
-    enum server_balance balance; /* server_run() refuses others with -EINVAL */
-    bool keep_connections;       /* on the reactor that they came to; else, but for HASH, some move
-                                    between two requests from a reactor that is busy to one that is not */
+    enum server_balance balance;
+    bool keep_connections; /* on the reactor that they came to; else, but for HASH, some move
+                              between two requests from a reactor that is busy to one that is not */
 
     /* Handlers that keep their loop from serving others, and timers and other callbacks of the
      * program's that do; docs/operating.md. Warnings go to GLib's log. */
