@@ -3,6 +3,7 @@
 
 COREACTOR_MOVING_SERVER is a program whose reactors its clients keep busy (moving_server.c)."""
 
+import collections
 import ctypes
 import functools
 import os
@@ -261,17 +262,16 @@ class Worker:
         self.random = random.Random(name)
         self.name = name
         self.asked = 0
-        self.threads = set()  # that have answered it
+        self.thread = None  # that answered it last
 
     def ask(self, count=1):
         words = [f"{self.name}-{self.asked + i}" for i in range(count)]
         self.client.send(b"".join(request(target="/work?" + word) for word in words))
         self.asked += count
         for word in words:
-            answer, thread = self.client.read().body.decode().split(" ")
+            answer, self.thread = self.client.read().body.decode().split(" ")
             if answer != word:
                 raise AssertionError(f"{answer} instead of {word}")
-            self.threads.add(int(thread))
 
     def run_until(self, event):
         while not event.is_set():
@@ -282,36 +282,38 @@ class Worker:
 class Moving(AdminTest):
     """Connections that leave a reactor which is busy."""
 
-    def connections(self, server, count):
-        """So many on each of two reactors, at least; returns all and those of one."""
+    def workers(self, server, count):
+        """So many on each of two reactors, at least."""
         workers = []
-        by_thread = {}
-        while len(by_thread) < 2 or min(map(len, by_thread.values())) < count:
-            worker = Worker(self.connect(server), len(workers))
-            worker.ask()
-            workers.append(worker)
-            (thread,) = worker.threads
-            by_thread.setdefault(thread, []).append(worker)
-        return workers, min(by_thread.values(), key=len)
+        by_thread = collections.Counter()
+        while len(by_thread) < 2 or min(by_thread.values()) < count:
+            workers.append(Worker(self.connect(server), len(workers)))
+            workers[-1].ask()
+            by_thread[workers[-1].thread] += 1
+        return workers
+
+    def work_until_moved(self, server, workers):
+        """Those of one reactor keep it busy until one of them is answered by another."""
+        before = [worker.thread for worker in workers]
+        moved = threading.Event()
+
+        def watch():
+            try:
+                wait_until(lambda: before != [worker.thread for worker in workers], "a connection has moved")
+            finally:
+                moved.set()
+        together(watch, *(functools.partial(worker.run_until, moved) for worker in workers))
 
     def test_those_of_a_busy_reactor(self):
         server = Server("2", "--admin", "127.0.0.1:0", program=MOVING)
         self.addCleanup(finish, server)
-        workers, busy = self.connections(server, 4)
-        enough = threading.Event()
-
-        def have_moved():
-            moved = self.scrape(server).sum("coreactor_handoffs_total", kind="moved")
-            return moved and any(len(worker.threads) > 1 for worker in busy)
-
-        def watch():
-            try:
-                wait_until(have_moved, "a connection was moved and answered there")
-            finally:
-                enough.set()
-        together(watch, *(functools.partial(worker.run_until, enough) for worker in busy))
+        workers = self.workers(server, 8)
+        thread = workers[0].thread
+        for _ in range(2):
+            self.work_until_moved(server, [worker for worker in workers if worker.thread == thread])
         scrape = self.scrape(server)
         kinds = scrape.by("kind", "coreactor_handoffs_total")
+        self.assertGreaterEqual(kinds["moved"], 2)
         self.assertEqual(kinds["taken_over"], kinds["moved"] + kinds.get("new", 0))
         self.assertEqual(scrape.sum("coreactor_load", part="open"), len(workers))
         self.assertEqual(server.stop(), (sum(worker.asked for worker in workers), len(workers)))
