@@ -129,8 +129,8 @@ void connection_move(struct connection *connection, unsigned to)
     load_assign(worker->service->workers[to].load);
     if (handoff_send(worker, to, &visitor))
         counter_add(&worker->metrics.moved, 1);
-    else if (connection_open(worker, &visitor) != 0)
-        visitor_turn_away(worker, &visitor);
+    else
+        visitor_admit(worker, &visitor);
 }
 
 struct connection *connection_next(const struct connection *connection)

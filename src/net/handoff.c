@@ -22,6 +22,14 @@ void visitor_turn_away(struct worker *worker, const struct visitor *visitor)
     worker_connection_gone(worker);
 }
 
+void visitor_admit(struct worker *worker, const struct visitor *visitor)
+{
+    if (connection_open(worker, visitor) == 0)
+        return;
+    counter_add(&worker->metrics.refused[REFUSED_SHORT], 1);
+    visitor_turn_away(worker, visitor);
+}
+
 static void on_arrival(struct reactor *reactor, void *arg)
 {
     (void)reactor;
@@ -31,10 +39,10 @@ static void on_arrival(struct reactor *reactor, void *arg)
     free(handoff);
     atomic_fetch_sub(&worker->arriving, 1);
     counter_add(&worker->metrics.taken_over, 1);
-    if (worker->closed || connection_open(worker, &visitor) != 0) {
-        counter_add(&worker->metrics.refused[REFUSED_SHORT], 1);
+    if (worker->closed)
         visitor_turn_away(worker, &visitor);
-    }
+    else
+        visitor_admit(worker, &visitor);
     load_settle(worker->load);
 }
 

@@ -22,6 +22,10 @@ struct visitor {
 /* Closes its socket and gives up its place: it has left, or it cannot be served. */
 void visitor_turn_away(struct worker *worker, const struct visitor *visitor);
 
+/* Makes it a connection of the worker; turned away, and counted, when memory or the kernel's is
+ * short. */
+void visitor_admit(struct worker *worker, const struct visitor *visitor);
+
 /* Sends the visitor to worker `to`, which it has been assigned to (balance_choose(),
  * load_assign()). False when memory is short or the server drains: then it is still the caller's,
  * and the assignment is taken back. On the thread of `from`. */

@@ -32,7 +32,9 @@ static void on_moves_asked(struct reactor *reactor, void *arg)
     uint64_t recent_ns = RECENT_MS * NS_PER_MS;
     unsigned active = count_active(worker, now_ns > recent_ns ? now_ns - recent_ns : 0);
     worker->moves = active * worker->moves_share / BALANCE_BUSY_WHOLE;
+    worker->moves_to = worker->moves_asked_to;
     worker->moves_end_ns = now_ns + recent_ns;
+    /* From now on the supervisor may write the next question. */
     atomic_store(&worker->moves_asked, false);
 }
 
@@ -71,7 +73,7 @@ void moves_review(struct service *service, uint64_t now_ns)
     if (busy < BUSY || gap < GAP || atomic_exchange(&worker->moves_asked, true))
         return;
     service->next_moves_ns = now_ns + PAUSE_MS * NS_PER_MS;
-    worker->moves_to = cold;
+    worker->moves_asked_to = cold;
     worker->moves_share = gap * BALANCE_BUSY_WHOLE / (2 * busy);
     worker->moves_post = (struct post){.task = on_moves_asked, .arg = worker};
     reactor_post_embedded(worker->reactor, &worker->moves_post);

@@ -79,11 +79,13 @@ struct worker {
     uint64_t next_relief_ns;
     struct post relief; /* of another worker that found no room */
     atomic_bool relief_asked;
-    struct post moves_post; /* see moves.h; the next three are written before it is put */
+    struct post
+        moves_post; /* see moves.h; the supervisor's with the next three: read while asked */
     atomic_bool moves_asked;
-    unsigned moves_to;    /* worker */
-    unsigned moves_share; /* of the active connections, of BALANCE_BUSY_WHOLE */
-    unsigned moves;       /* that are still to be made */
+    unsigned moves_asked_to; /* worker */
+    unsigned moves_share;    /* of the active connections, of BALANCE_BUSY_WHOLE */
+    unsigned moves;          /* that are still to be made */
+    unsigned moves_to;       /* worker */
     uint64_t moves_end_ns;
     atomic_uint arriving; /* clients that other workers have sent and it has not got */
     bool closed;          /* for good: what arrives is turned away */

@@ -128,6 +128,13 @@ static void resolve_limits(struct server *server, const struct server_options *o
     service->min_write_rate = value_or(options->min_write_rate, DEFAULT_MIN_RATE);
 }
 
+static void check_balance(struct server *server, unsigned balance)
+{
+    if (balance > SERVER_BALANCE_HANDOFF && !server->refused)
+        server->refused = server_fail(
+            server, -EINVAL, "balance is %u, which is no value of enum server_balance", balance);
+}
+
 /* Allocated, with options whose texts are not the caller's any more. NULL: out of memory. */
 static struct server *copy_options(const struct server_options *options)
 {
@@ -191,6 +198,7 @@ struct server *server_new(const struct server_options *given)
     server->router = router;
     server->service.router = router;
     resolve_limits(server, &options);
+    check_balance(server, options.balance);
     pthread_mutex_init(&server->stop_lock, NULL);
     return server;
 }

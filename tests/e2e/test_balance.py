@@ -1,17 +1,24 @@
 #!/usr/bin/env python3
-"""Which reactor gets a connection: hash, least, handoff, and what `auto` makes of it."""
+"""Which reactor gets a connection: hash, least, handoff, what `auto` makes of it, and connections that move.
 
+COREACTOR_MOVING_SERVER is a program whose reactors its clients keep busy (moving_server.c)."""
+
+import collections
 import ctypes
 import functools
+import os
 import random
 import signal
 import socket
 import struct
+import threading
 import unittest
 
+from admin import AdminTest
 from client import PAGE, request
-from harness import Server, ServerTest, finish, have_ipv6, scaled, together, wait_until
+from harness import ROOT, Server, ServerTest, finish, have_ipv6, scaled, together, wait_until
 
+MOVING = os.environ.get("COREACTOR_MOVING_SERVER") or ROOT + "/build/release/tests/moving_server"
 MODES = ("hash", "least", "handoff")
 NOT_PERMITTED = (r"coreactor: connections are balanced by hand-off, not in the kernel: eBPF is not permitted \(it "
                  r"takes root or CAP_BPF\); --balance handoff asks for that\n")
@@ -113,10 +120,10 @@ class Churn:
 
 
 class BalanceTest(ServerTest):
-    def serve_with(self, mode, threads, **options):
+    def serve_with(self, mode, threads, *arguments, **options):
         if mode == "least" and not least_works():
             self.skipTest("eBPF is not permitted")
-        return self.serve("-j", str(threads), "--balance", mode, **options)
+        return self.serve("-j", str(threads), "--balance", mode, *arguments, **options)
 
     def wait_until_empty(self, server):
         wait_until(lambda: not any(server.spread()), "all connections are closed")
@@ -215,16 +222,101 @@ class Coming(BalanceTest):
     def test_churn_with_handoff(self):
         self.check_churn("handoff")
 
+
+class HalfOpen(BalanceTest, AdminTest):
+    """Clients that begin a handshake and never end it."""
+
+    def wait_until_given_up(self, server, client):
+        """What is on its way weighs nothing any more. Returns how often the client asked meanwhile, so that the
+        server does not rest."""
+        asked = 0
+
+        def is_given_up():
+            nonlocal asked
+            self.assertEqual(client.get().status, 200)
+            asked += 1
+            return not self.scrape(server).by("reactor", "coreactor_load", part="pending")
+        wait_until(is_given_up, "nothing is on its way any more")
+        return asked
+
     def test_half_a_handshake(self):
         for mode in ("least", "handoff"):
             with self.subTest(mode=mode):
-                server = self.serve_with(mode, 4)
+                server = self.serve_with(mode, 4, "--admin", "127.0.0.1:0")
                 for _ in range(3):
                     send_syns("127.9.9.9", server.address, 50)
                     self.assert_serves(server)
+                client = self.connect(server)
+                asked = self.wait_until_given_up(server, client)
+                client.close()
                 self.wait_until_empty(server)
                 later = self.assert_even(server, 41)
-                self.assertEqual(server.stop(), (later + 3, later + 3))
+                self.assertEqual(server.stop(), (later + 3 + asked, later + 4))
+
+
+class Worker:
+    """A client that always has something to ask for, one or several at once."""
+
+    def __init__(self, client, name):
+        self.client = client
+        self.random = random.Random(name)
+        self.name = name
+        self.asked = 0
+        self.thread = None  # that answered it last
+
+    def ask(self, count=1):
+        words = [f"{self.name}-{self.asked + i}" for i in range(count)]
+        self.client.send(b"".join(request(target="/work?" + word) for word in words))
+        self.asked += count
+        for word in words:
+            answer, self.thread = self.client.read().body.decode().split(" ")
+            if answer != word:
+                raise AssertionError(f"{answer} instead of {word}")
+
+    def run_until(self, event):
+        while not event.is_set():
+            self.ask(self.random.randint(1, 3))
+
+
+@unittest.skipUnless(os.path.exists(MOVING), "the program that is busy is not built")
+class Moving(AdminTest):
+    """Connections that leave a reactor which is busy."""
+
+    def workers(self, server, count):
+        """So many on each of two reactors, at least."""
+        workers = []
+        by_thread = collections.Counter()
+        while len(by_thread) < 2 or min(by_thread.values()) < count:
+            workers.append(Worker(self.connect(server), len(workers)))
+            workers[-1].ask()
+            by_thread[workers[-1].thread] += 1
+        return workers
+
+    def work_until_moved(self, server, workers):
+        """Those of one reactor keep it busy until one of them is answered by another."""
+        before = [worker.thread for worker in workers]
+        moved = threading.Event()
+
+        def watch():
+            try:
+                wait_until(lambda: before != [worker.thread for worker in workers], "a connection has moved")
+            finally:
+                moved.set()
+        together(watch, *(functools.partial(worker.run_until, moved) for worker in workers))
+
+    def test_those_of_a_busy_reactor(self):
+        server = Server("2", "--admin", "127.0.0.1:0", program=MOVING)
+        self.addCleanup(finish, server)
+        workers = self.workers(server, 8)
+        thread = workers[0].thread
+        for _ in range(2):
+            self.work_until_moved(server, [worker for worker in workers if worker.thread == thread])
+        scrape = self.scrape(server)
+        kinds = scrape.by("kind", "coreactor_handoffs_total")
+        self.assertGreaterEqual(kinds["moved"], 2)
+        self.assertEqual(kinds["taken_over"], kinds["moved"] + kinds.get("new", 0))
+        self.assertEqual(scrape.sum("coreactor_load", part="open"), len(workers))
+        self.assertEqual(server.stop(), (sum(worker.asked for worker in workers), len(workers)))
 
 
 class Restart(BalanceTest):

@@ -33,6 +33,10 @@ if(PYTHON3)
     e2e_test(stall)
     set_property(TEST e2e-stall APPEND PROPERTY
                  ENVIRONMENT "COREACTOR_STALL_SERVER=$<TARGET_FILE:stall_server>")
+    add_executable(moving_server e2e/moving_server.c)
+    target_link_libraries(moving_server PRIVATE coreactor_static)
+    set_property(TEST e2e-balance APPEND PROPERTY
+                 ENVIRONMENT "COREACTOR_MOVING_SERVER=$<TARGET_FILE:moving_server>")
 endif()
 
 if(TARGET arena AND PYTHON3)

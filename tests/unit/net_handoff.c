@@ -222,7 +222,30 @@ static void test_cannot_go(void)
     pair_close(&pair);
 }
 
-/* Whom the other worker cannot take is closed, and counted nowhere any more. */
+static uint64_t short_of_resources(const struct worker *worker)
+{
+    return counter_read(&worker->metrics.refused[REFUSED_SHORT]);
+}
+
+/* The first allocation is that of what would be sent, the second that of what stays. */
+static void test_cannot_go_nor_stay(void)
+{
+    struct pair pair;
+    pair_open(&pair);
+    int fd = come(&pair);
+    turn(&pair.workers[0]);
+    atomic_store(&pair.net.service.draining, true);
+    memory_fails_in = 2;
+    connection_move(pair.workers[0].connections, 1);
+    g_assert_cmpint(memory_fails_in, ==, 0);
+    expect_open(&pair, 0, 0);
+    g_assert_cmpuint(short_of_resources(&pair.workers[0]), ==, 1);
+    g_assert_cmpint(read(fd, &(char){0}, 1), ==, 0);
+    close(fd);
+    pair_close(&pair);
+}
+
+/* Whom the other worker cannot take is closed, and counts as a connection nowhere any more. */
 static void test_cannot_arrive(void)
 {
     struct pair pair;
@@ -235,6 +258,7 @@ static void test_cannot_arrive(void)
     turn(&pair.workers[1]);
     memory_fails_in = 0;
     expect_open(&pair, 0, 0);
+    g_assert_cmpuint(short_of_resources(&pair.workers[1]), ==, 1);
     g_assert_cmpuint(count_answers(fd), ==, 1);
     g_assert_cmpint(read(fd, &(char){0}, 1), ==, 0);
     close(fd);
@@ -251,6 +275,7 @@ static void test_arrives_too_late(void)
     say(fd, GET("/1"));
     turn(&pair.workers[0]);
     pair_close(&pair);
+    g_assert_cmpuint(short_of_resources(&pair.workers[1]), ==, 0);
     close(fd);
 }
 
@@ -323,6 +348,7 @@ int main(int argc, char **argv)
     g_test_add_func("/net/handoff/requests-go-along", test_requests_go_along);
     g_test_add_func("/net/handoff/stays", test_stays);
     g_test_add_func("/net/handoff/cannot-go", test_cannot_go);
+    g_test_add_func("/net/handoff/cannot-go-nor-stay", test_cannot_go_nor_stay);
     g_test_add_func("/net/handoff/cannot-arrive", test_cannot_arrive);
     g_test_add_func("/net/handoff/arrives-too-late", test_arrives_too_late);
     g_test_add_func("/net/handoff/drain-waits", test_drain_waits);

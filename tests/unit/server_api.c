@@ -118,6 +118,16 @@ static void test_limits_that_protect_buffers(void)
     run_and_fail(server, -EINVAL, "max_header_bytes is 99999");
 }
 
+static void test_unknown_balance(void)
+{
+    run_and_fail(
+        routed_server(&(struct server_options){SMALL, .balance = SERVER_BALANCE_HANDOFF + 1}),
+        -EINVAL, "balance is 4, which is no value of enum server_balance");
+    run_and_fail(
+        routed_server(&(struct server_options){SMALL, .balance = (enum server_balance) - 1}),
+        -EINVAL, "balance is 4294967295");
+}
+
 static void test_every_limit_at_an_end(void)
 {
     run_and_stop(routed_server(&(struct server_options){
@@ -354,6 +364,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/server/sizes-of-options", test_sizes_of_options);
     g_test_add_func("/server/limits-that-protect-buffers", test_limits_that_protect_buffers);
+    g_test_add_func("/server/unknown-balance", test_unknown_balance);
     g_test_add_func("/server/every-limit-at-an-end", test_every_limit_at_an_end);
     g_test_add_func("/server/texts-not-one-line", test_texts_that_are_not_one_line);
     g_test_add_func("/server/no-route", test_no_route);
