@@ -156,7 +156,7 @@ static unsigned start_threads(struct pool *pool, unsigned threads)
         cpus_bind(&cpus);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (!error)
-        return threads;
+        return pool->threads ? threads : 0; /* GLib takes some numbers for a mistake */
     g_error_free(error);
     /* Fewer will do, but none must be started later, with other signals, by whoever submits. */
     unsigned count = g_thread_pool_get_num_threads(pool->threads);
@@ -168,7 +168,8 @@ static unsigned start_threads(struct pool *pool, unsigned threads)
 /* Nobody is at work. */
 static void close_pool(struct pool *pool)
 {
-    g_thread_pool_free(pool->threads, FALSE, TRUE);
+    if (pool->threads)
+        g_thread_pool_free(pool->threads, FALSE, TRUE);
     g_hash_table_destroy(pool->lanes);
     pthread_cond_destroy(&pool->idle);
     pthread_mutex_destroy(&pool->lock);
