@@ -11,7 +11,7 @@ enum refusal {
     REFUSED_CLIENT_LIMIT, /* a connection: its client has max_connections_per_client */
     REFUSED_FULL,         /* a try to accept while there are max_connections: it waits */
     REFUSED_SHORT,        /* no descriptors or memory: a try to accept, which waits; a connection
-                             that was accepted; or a request's body */
+                             that was accepted; a request's body; or an offloaded request */
     REFUSED_MALFORMED,    /* a request that could not be parsed, or whose body was malformed */
     REFUSED_LARGE,        /* a request: its line, its fields or its body exceed a limit */
     REFUSED_SLOW,         /* a connection that a time-out or a minimum rate ended */

@@ -79,28 +79,56 @@ static void test_left_before_it_begins(void)
     bureau_close(&bureau);
 }
 
-/* The client is gone for good, or has only closed its sending side. */
 static void test_left_while_it_runs(void)
 {
-    for (int how = 0; how < 2; how++) {
+    struct bureau bureau;
+    struct client client;
+    bureau_open(&bureau, 1, 1);
+    ask(&bureau, &client, HELD);
+    bureau_await(&bureau, &bureau.begun, 1);
+    client_fini(&client);
+    expect_connections(&bureau, 0);
+    g_assert_cmpuint(counter_read(&metrics_of(&bureau)->offload_running), ==, 1);
+    bureau_release(&bureau, 1);
+    bureau_await(&bureau, &bureau.ended, 1);
+    g_assert_cmpuint(atomic_load(&bureau.gone), ==, 1);
+    expect_served(&bureau);
+    g_assert_cmpuint(atomic_load(&bureau.gone), ==, 1);
+    bureau_close(&bureau);
+}
+
+/* One that has only closed its sending side wants its answer: before the request is read, while it
+ * waits for a thread, or while it runs. */
+static void test_half_closed(void)
+{
+    for (int when = 0; when < 3; when++) {
         struct bureau bureau;
+        struct client first;
         struct client client;
         bureau_open(&bureau, 1, 1);
-        ask(&bureau, &client, HELD);
-        bureau_await(&bureau, &bureau.begun, 1);
-        if (how)
-            g_assert_cmpint(shutdown(client.fd, SHUT_WR), ==, 0);
+        if (when == 1) {
+            ask(&bureau, &first, HELD);
+            bureau_await(&bureau, &bureau.begun, 1);
+        }
+        client_init(&client, net_pair(&bureau.net), HELD, strlen(HELD));
+        if (when)
+            client_run_to_rest(&client, &bureau.net);
         else
-            client_fini(&client);
+            g_assert_cmpint(write(client.fd, HELD, strlen(HELD)), ==, strlen(HELD));
+        client.sent = client.length;
+        if (when == 2)
+            bureau_await(&bureau, &bureau.begun, 1);
+        g_assert_cmpint(shutdown(client.fd, SHUT_WR), ==, 0);
+        expect_connections(&bureau, when == 1 ? 2 : 1);
+        bureau_release(&bureau, 2);
+        bureau_expect(&bureau, &client, ANSWER);
+        g_assert_cmpuint(atomic_load(&bureau.gone), ==, 0);
+        client_fini(&client);
+        if (when == 1) {
+            bureau_expect(&bureau, &first, ANSWER);
+            client_fini(&first);
+        }
         expect_connections(&bureau, 0);
-        g_assert_cmpuint(counter_read(&metrics_of(&bureau)->offload_running), ==, 1);
-        bureau_release(&bureau, 1);
-        bureau_await(&bureau, &bureau.ended, 1);
-        g_assert_cmpuint(atomic_load(&bureau.gone), ==, 1);
-        if (how)
-            client_fini(&client);
-        expect_served(&bureau);
-        g_assert_cmpuint(atomic_load(&bureau.gone), ==, 1);
         bureau_close(&bureau);
     }
 }
@@ -400,6 +428,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/net/offload/left/before", test_left_before_it_begins);
     g_test_add_func("/net/offload/left/while", test_left_while_it_runs);
+    g_test_add_func("/net/offload/left/half", test_half_closed);
     g_test_add_func("/net/offload/left/done", test_left_when_it_is_done);
     g_test_add_func("/net/offload/left/incomplete", test_left_before_it_is_complete);
     g_test_add_func("/net/offload/left/others", test_others_are_never_cancelled);
