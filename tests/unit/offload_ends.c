@@ -406,6 +406,38 @@ static void test_memory(void)
         converse_short_of_memory(at, true);
 }
 
+/* One request for which no job can be made; true when it was answered in spite of that. */
+static bool is_answered_without(int n, unsigned *refused)
+{
+    struct bureau bureau;
+    struct client client;
+    bureau_open(&bureau, 1, 1);
+    bureau_route(&bureau, "/pool/1", net_handler, NULL);
+    client_init(&client, net_pair(&bureau.net), GET("/pool/1"), strlen(GET("/pool/1")));
+    memory_fails_in = n;
+    client_run_to_rest(&client, &bureau.net);
+    bool failed = memory_fails_in == 0;
+    inject_nothing();
+    memory_fails_in = 0;
+    g_autofree char *text = bureau_text(&client);
+    bool busy = strcmp(text, BUSY) == 0;
+    if (busy)
+        g_assert_cmpuint(counter_read(&metrics_of(&bureau)->refused[REFUSED_SHORT]), ==, 1);
+    *refused += busy;
+    client_fini(&client);
+    bureau_close(&bureau);
+    return !failed;
+}
+
+/* It is asked to come again, and counted. */
+static void test_jobs_without_memory(void)
+{
+    unsigned refused = 0;
+    for (int n = 1; !is_answered_without(n, &refused); n++)
+        g_assert_cmpint(n, <, 100);
+    g_assert_cmpuint(refused, >=, 2); /* the job, and the head of its twin */
+}
+
 static void test_routes_without_memory(void)
 {
     struct offload offload = {0};
@@ -440,6 +472,7 @@ int main(int argc, char **argv)
     g_test_add_func("/net/offload/ends/drain", test_drain);
     g_test_add_func("/net/offload/ends/deadline", test_drain_deadline);
     g_test_add_func("/net/offload/memory/requests", test_memory);
+    g_test_add_func("/net/offload/memory/jobs", test_jobs_without_memory);
     g_test_add_func("/net/offload/memory/routes", test_routes_without_memory);
     return g_test_run();
 }
