@@ -306,7 +306,7 @@ int main(int argc, char **argv)
     /* A thread ends with its pool: when GLib gives it to the next one, the thread sanitizer does
      * not see the order. */
     g_thread_pool_set_max_unused_threads(0);
-    ADD("priority", priority); /* first: no thread of another pool is left to be taken over */
+    ADD("priority", priority);
     ADD("turns/reactors", reactors_take_turns);
     ADD("turns/late", a_late_one_is_next);
     ADD("withdraw/some", withdraw);
