@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum { CACHE_LINE = 64 }; /* bytes */
+
 struct counter {
     _Atomic uint64_t value;
 };

@@ -7,8 +7,6 @@
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 /* --- injection --- */
 
@@ -247,60 +245,6 @@ static void test_threads_take_no_signals(void)
     pool_free(pool);
 }
 
-/* --- threads that GLib keeps for the next pool --- */
-
-enum { OTHERS = 3, LOWER = 5 };
-
-/* What a pool of the program's own finds its threads to be. */
-struct others {
-    pthread_barrier_t together; /* each thread gets a call */
-    atomic_int without_signals;
-    atomic_int lowered;
-};
-
-static void look(void *data, void *user_data)
-{
-    struct others *others = user_data;
-    sigset_t blocked;
-    (void)data;
-    g_assert_cmpint(pthread_sigmask(SIG_SETMASK, NULL, &blocked), ==, 0);
-    atomic_fetch_add(&others->without_signals, sigismember(&blocked, SIGTERM));
-    atomic_fetch_add(&others->lowered,
-                     getpriority(PRIO_PROCESS, 0) > getpriority(PRIO_PROCESS, getpid()));
-    pthread_barrier_wait(&others->together);
-}
-
-static void run_others(struct others *others)
-{
-    *others = (struct others){0};
-    g_assert_cmpint(pthread_barrier_init(&others->together, NULL, OTHERS), ==, 0);
-    GThreadPool *pool = g_thread_pool_new(look, others, OTHERS, TRUE, NULL);
-    for (int i = 0; i < OTHERS; i++)
-        g_thread_pool_push(pool, others, NULL);
-    g_thread_pool_free(pool, FALSE, TRUE);
-    pthread_barrier_destroy(&others->together);
-}
-
-static void test_threads_are_not_passed_on(void)
-{
-    int kept = g_thread_pool_get_max_unused_threads();
-    g_thread_pool_set_max_unused_threads(OTHERS);
-    for (int i = 0; i < 50; i++) {
-        struct pool *pool = pool_new(OTHERS, LOWER);
-        struct owner owner = new_owner(pool, 20);
-        struct counted *jobs = submit_many(&owner, run_with_mask, done_counted);
-        end_owner(&owner);
-        assert_each_done_once(&owner, jobs);
-        pool_free(pool);
-        g_assert_cmpint(g_thread_pool_get_max_unused_threads(), ==, OTHERS);
-        struct others others;
-        run_others(&others);
-        g_assert_cmpint(atomic_load(&others.without_signals), ==, 0);
-        g_assert_cmpint(atomic_load(&others.lowered), ==, 0);
-    }
-    g_thread_pool_set_max_unused_threads(kept);
-}
-
 /* --- the end of a reactor --- */
 
 static void test_destroyed_reactor_delivers_what_is_done(void)
@@ -487,7 +431,6 @@ int main(int argc, char **argv)
     ADD("order/many-reactors", many_reactors_get_their_own);
     ADD("threads/at-once", as_many_at_once_as_threads);
     ADD("threads/signals", threads_take_no_signals);
-    ADD("threads/not-passed-on", threads_are_not_passed_on);
     ADD("end/destroy-delivers", destroyed_reactor_delivers_what_is_done);
     ADD("end/wait", wait_covers_what_is_queued);
     ADD("end/wait-for-one-reactor", wait_is_not_for_other_reactors);
