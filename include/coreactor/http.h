@@ -217,7 +217,8 @@ struct http_source {
 
 /* http_respond() with a body of `count` pieces one after another, which stay where they are until
  * the source is released; the array itself is copied. The kernel sends the file's (sendfile(2)).
- * Returns as http_respond() does, and -EINVAL for pieces of more than INT64_MAX bytes. */
+ * Returns as http_respond() does, and -EINVAL for pieces of more than INT64_MAX bytes, or for
+ * `prepare` of an offloaded handler's source (server_route_offload()). */
 int http_respond_from(struct http_response *response, int status, const char *content_type,
                       const struct http_source *source, const struct http_piece *pieces,
                       size_t count);

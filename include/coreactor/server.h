@@ -82,7 +82,7 @@ struct server_options {
                              (EINTR where SA_RESTART has no effect, see signal(7)) */
 
     /* Routes of server_route_offload(); the threads exist when there are any. */
-    unsigned offload_threads; /* default: 4, or twice the CPUs when those are more */
+    unsigned offload_threads; /* default: 4, or twice the CPUs when those are more; most 1,024 */
     unsigned offload_queue;   /* requests that may wait for one of them, on each reactor: more are
                                  answered with 503; default 256 */
 
@@ -120,16 +120,18 @@ int server_route(struct server *server, const char *method, const char *pattern,
  *
  * The body of a request is there when the handler is called: http_request_body(). On its thread it
  * may use the functions of http.h that read the request, http_request_alloc(), those of reactor.h
- * for any thread, http_response_header(), http_response_lines(), and those named http_respond...,
- * after which `prepare` of a source is called on the reactor, and `release` on either of the two.
+ * for any thread, http_response_header(), http_response_lines(), and those named http_respond... .
+ * `release` of a source is called there or on the reactor; one with `prepare` is refused (-EINVAL),
+ * because the handler can wait itself.
  * Until it returns it must answer or fail: a bare status is allowed, but HTTP_PENDING, asking for
  * the body, and an answer in pieces (-EINVAL) become 500 and a line in the log.
  *
  * When offload_queue requests of a reactor wait already, the client gets 503 with `Retry-After: 1`.
  * A request whose client leaves while it waits is forgotten, and the handler not called; one that
- * runs can ask http_request_is_cancelled(). The end of the server waits for handlers that run, even
- * beyond drain_timeout_s: one that never returns keeps server_run() from returning. Returns as
- * server_route() does. */
+ * runs can ask http_request_is_cancelled(). A client that closes its sending side has left, and
+ * gets no answer: nothing tells it from one that has closed its socket. The end of the server waits
+ * for handlers that run, even beyond drain_timeout_s: one that never returns keeps server_run()
+ * from returning. Returns as server_route() does. */
 int server_route_offload(struct server *server, const char *method, const char *pattern,
                          http_handler handler, void *arg);
 

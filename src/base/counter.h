@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum { CACHE_LINE = 64 }; /* bytes */
+
 struct counter {
     _Atomic uint64_t value;
 };
@@ -56,14 +58,26 @@ struct histogram {
     struct counter sum_ns; /* of all of them, modulo 2^64: 584 years */
 };
 
-/* `times` things took `duration_ns` each. */
-static inline void histogram_add(struct histogram *histogram, uint64_t duration_ns, uint64_t times)
+static inline size_t histogram_bucket(uint64_t duration_ns)
 {
     size_t at = 0;
     while (at < HISTOGRAM_BOUNDS && duration_ns > histogram_bounds[at])
         at++;
-    counter_add(&histogram->buckets[at], times);
+    return at;
+}
+
+/* `times` things took `duration_ns` each. */
+static inline void histogram_add(struct histogram *histogram, uint64_t duration_ns, uint64_t times)
+{
+    counter_add(&histogram->buckets[histogram_bucket(duration_ns)], times);
     counter_add(&histogram->sum_ns, duration_ns * times);
+}
+
+/* One thing took so long; any thread may count. */
+static inline void histogram_add_shared(struct histogram *histogram, uint64_t duration_ns)
+{
+    counter_add_shared(&histogram->buckets[histogram_bucket(duration_ns)], 1);
+    counter_add_shared(&histogram->sum_ns, duration_ns);
 }
 
 #endif

@@ -43,8 +43,8 @@ struct http_response {
     bool say_keep_alive;          /* to an HTTP/1.0 client that asked for it */
     bool no_chunks;               /* the client is HTTP/1.0 */
     bool deferred;                /* the handler has returned: see http_response_prepare() */
-    bool whole;                   /* an answer in pieces is refused */
-    bool streaming;               /* begun and not complete */
+    bool whole;     /* refused: an answer in pieces, and a source that may have to be waited for */
+    bool streaming; /* begun and not complete */
     bool chunked;
     bool drops_body; /* what is written is not sent */
     bool torn;       /* it cannot be completed: the connection has to end */

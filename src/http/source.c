@@ -87,7 +87,7 @@ int http_respond_from(struct http_response *response, int status, const char *co
     uint64_t length;
     int returned;
     bool kept = false;
-    if (!add_up(pieces, count, &length))
+    if (!add_up(pieces, count, &length) || (response->whole && source->prepare))
         returned = -EINVAL;
     else if (response->status)
         returned = -EALREADY;

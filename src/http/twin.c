@@ -116,13 +116,21 @@ static void move_rest(struct http_exchange *to, struct http_exchange *from)
     arena_adopt(&to->arena, &from->arena);
 }
 
+/* The twin ends when its handler has returned: there is nothing to wait for. */
+static int refuse_to_wait(struct http_exchange *exchange)
+{
+    exchange->carrier->complain(exchange, HTTP_PENDING);
+    exchange->fields.length = 0; /* they were not meant for this answer */
+    return 500;
+}
+
 int http_twin_answer(struct http_twin *twin, struct http_exchange *exchange)
 {
     struct http_response *to = &exchange->response;
     struct http_response *from = &twin->exchange.response;
     if (!http_response_is_complete(from)) {
         swap(to->fields, from->fields);
-        return twin->returned;
+        return twin->returned == HTTP_PENDING ? refuse_to_wait(exchange) : twin->returned;
     }
     if (!move_bytes(to->out, from->out))
         return -ENOMEM;

@@ -1,5 +1,6 @@
 #include "net/access_log.h"
 
+#include "base/aside.h"
 #include "base/ring.h"
 #include "net/access_output.h"
 
@@ -8,7 +9,6 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -253,14 +253,13 @@ static int open_rings(struct access_log *log, unsigned reactors)
     return 0;
 }
 
-/* Signals are for the reactors; and a pipe without readers is an error, not a SIGPIPE. */
+/* Without signals: a pipe without readers is an error, not a SIGPIPE. */
 static int start_thread(struct access_log *log)
 {
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    struct aside before;
+    aside_begin(&before);
     int error = pthread_create(&log->thread, NULL, run, log);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    aside_end(&before);
     if (!error)
         pthread_setname_np(log->thread, "access-log");
     return -error;

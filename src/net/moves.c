@@ -33,7 +33,7 @@ static void on_moves_asked(struct reactor *reactor, void *arg)
     unsigned active = count_active(worker, now_ns > recent_ns ? now_ns - recent_ns : 0);
     worker->moves = active * worker->moves_share / BALANCE_BUSY_WHOLE;
     worker->moves_to = worker->moves_asked_to;
-    worker->moves_end_ns = now_ns + recent_ns;
+    worker->moves_end_ns = watch_clock() + recent_ns; /* this turn may have been a long one */
     /* From now on the supervisor may write the next question. */
     atomic_store(&worker->moves_asked, false);
 }

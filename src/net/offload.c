@@ -27,7 +27,6 @@ struct offload_job {
     struct address client;
     struct address server;
     uint64_t submitted_ns;
-    uint64_t waited_ns;
     struct http_twin twin;
 };
 
@@ -73,8 +72,8 @@ static void run(struct pool_job *pool_job)
 {
     struct offload_job *job = (struct offload_job *)pool_job;
     struct metrics *metrics = &job->worker->metrics;
-    job->waited_ns = watch_clock() - job->submitted_ns;
     counter_add_shared(&metrics->offload_waiting, (uint64_t)-1);
+    histogram_add_shared(&metrics->offload, watch_clock() - job->submitted_ns);
     if (http_request_is_cancelled(&job->twin.exchange.request))
         return;
     counter_add_shared(&metrics->offload_running, 1);
@@ -125,7 +124,6 @@ static void finish(struct pool_job *pool_job)
 {
     struct offload_job *job = (struct offload_job *)pool_job;
     struct http_exchange *exchange = job->exchange;
-    histogram_add(&job->worker->metrics.offload, job->waited_ns, 1);
     if (exchange)
         http_response_finish(&exchange->response, http_twin_answer(&job->twin, exchange));
     free_job(job);
@@ -159,6 +157,8 @@ static struct offload_job *new_job(struct http_exchange *exchange,
     job->worker = connection->worker;
     job->exchange = exchange;
     job->submitted_ns = watch_clock();
+    /* Both now, because the connection may be gone when the handler asks. That is one system call
+     * for each job, which costs less than waking its thread. */
     connection_address(connection, true, &job->client);
     connection_address(connection, false, &job->server);
     return job;
@@ -169,9 +169,9 @@ static bool is_full(const struct worker *worker, const struct offload *offload)
     return counter_read(&worker->metrics.offload_waiting) >= offload->queue_max;
 }
 
-static int refuse(struct worker *worker, struct http_response *response)
+static int refuse(struct worker *worker, struct http_response *response, enum refusal why)
 {
-    counter_add(&worker->metrics.refused[REFUSED_OFFLOAD], 1);
+    counter_add(&worker->metrics.refused[why], 1);
     http_response_header(response, "Retry-After", "1"); /* without memory, it goes without saying */
     return 503;
 }
@@ -188,10 +188,10 @@ static int submit(struct http_request *request, struct http_response *response, 
     const struct offload_route *route = arg;
     struct worker *worker = worker_of(request);
     if (is_full(worker, route->offload))
-        return refuse(worker, response);
+        return refuse(worker, response, REFUSED_OFFLOAD);
     struct offload_job *job = new_job(http_exchange_with(request), route);
     if (!job)
-        return 503;
+        return refuse(worker, response, REFUSED_SHORT);
     counter_add_shared(&worker->metrics.offload_waiting, 1);
     http_response_on_cancel(response, on_cancel, job);
     pool_submit(route->offload->pool, &job->job);
@@ -206,7 +206,7 @@ int offload_handle(struct http_request *request, struct http_response *response,
         return submit(request, response, arg);
     /* A client need not send a body that would be in vain. */
     if (is_full(worker, route->offload))
-        return refuse(worker, response);
+        return refuse(worker, response, REFUSED_OFFLOAD);
     return http_request_collect(request, worker->service->limits.body_bytes, submit, arg);
 }
 

@@ -3,9 +3,9 @@
  * pool, and what they answer is sent by the connection's reactor.
  *
  * A request becomes a job with a twin of its exchange (http/twin.h), so that the reactor and the
- * pool share nothing but the job while it is submitted. A client that leaves before its job has
- * begun takes it along; afterwards the handler can ask (http_request_is_cancelled()), and the job
- * ends without an answer.
+ * pool share nothing but the job while it is submitted. A client that is gone for good (one that
+ * has only closed its sending side is not) before its job has begun takes it along; afterwards the
+ * handler can ask (http_request_is_cancelled()), and the job ends without an answer.
  */
 #ifndef NET_OFFLOAD_H
 #define NET_OFFLOAD_H

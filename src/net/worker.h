@@ -20,7 +20,6 @@
 #include <stdatomic.h>
 
 enum {
-    CACHE_LINE = 64,
     READ_MAX = 32768,     /* bytes read at once; more than a head may have */
     SEND_BATCH = 65536,   /* answers that are collected before they are sent */
     SLICE = 1 << 20,      /* bytes of what is not copied that a connection sends in one event */
@@ -77,24 +76,25 @@ struct worker {
     struct http_date date;
     uint64_t next_warning_ns;
     uint64_t next_relief_ns;
-    struct post relief; /* of another worker that found no room */
-    atomic_bool relief_asked;
-    struct post
-        moves_post; /* see moves.h; the supervisor's with the next three: read while asked */
-    atomic_bool moves_asked;
-    unsigned moves_asked_to; /* worker */
-    unsigned moves_share;    /* of the active connections, of BALANCE_BUSY_WHOLE */
-    unsigned moves;          /* that are still to be made */
-    unsigned moves_to;       /* worker */
+    unsigned moves;    /* that are still to be made */
+    unsigned moves_to; /* worker */
     uint64_t moves_end_ns;
-    atomic_uint arriving; /* clients that other workers have sent and it has not got */
-    bool closed;          /* for good: what arrives is turned away */
+    bool closed; /* for good: what arrives is turned away */
     bool draining;
     uint64_t drain_began_ns;
     struct reactor_timer drain_tick;
     bool left_waiting; /* the drain's deadline cut off clients that had not been accepted, too */
     struct load own_load;
     struct metrics metrics;
+    /* What other threads write, which would take the lines of all above away again and again. */
+    alignas(CACHE_LINE) atomic_uint arriving; /* clients that others have sent and it has not got */
+    struct post relief;                       /* of another worker that found no room */
+    atomic_bool relief_asked;
+    struct post
+        moves_post; /* see moves.h; the supervisor's with the next three: read while asked */
+    atomic_bool moves_asked;
+    unsigned moves_asked_to; /* worker */
+    unsigned moves_share;    /* of the active connections, of BALANCE_BUSY_WHOLE */
 };
 
 /* Prepares a worker, without listeners but with room for `listeners_max`. 0 or -ENOMEM. */

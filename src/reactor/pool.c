@@ -10,13 +10,15 @@
  */
 #include "reactor/pool.h"
 
-#include "base/cpus.h"
+#include "base/aside.h"
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <time.h>
+
+enum { END_S = 1 };
 
 /* The jobs of a reactor; from its first job until pool_wait(). */
 struct pool_lane {
@@ -30,11 +32,13 @@ struct pool {
     int nice;
     atomic_uint called;   /* calls to work: orders what the caller wrote before what is read */
     pthread_mutex_t lock; /* for all below, and what the jobs have of the pool */
-    pthread_cond_t idle;  /* a lane has no job any more, or nobody is at work */
+    pthread_cond_t idle;  /* a lane has no job any more, nobody is at work, or `members` changed */
     GHashTable *lanes;    /* reactor -> its lane */
     GQueue turns;         /* lanes with jobs waiting, the next to give one first */
     unsigned most;        /* threads */
     unsigned at_work;     /* threads that are called or working */
+    unsigned members;     /* threads that have joined and not ended */
+    bool abandoned;       /* by its owner: the last member destroys it */
 };
 
 /* --- lanes, locked --- */
@@ -109,12 +113,51 @@ static void run_job(struct pool_job *job)
     reactor_post_embedded(reactor, &job->post);
 }
 
-/* Each time, because GLib may give a pool a thread that another one has left. */
+/* --- threads that come and go --- */
+
+/* Of this thread (setpriority(2), "C library/kernel differences"). */
 static void lower_priority(const struct pool *pool)
 {
-    /* Of this thread (setpriority(2), "C library/kernel differences"). */
     if (pool->nice && getpriority(PRIO_PROCESS, 0) < pool->nice)
         setpriority(PRIO_PROCESS, 0, pool->nice);
+}
+
+static void destroy(struct pool *pool)
+{
+    g_hash_table_destroy(pool->lanes);
+    pthread_cond_destroy(&pool->idle);
+    pthread_mutex_destroy(&pool->lock);
+    free(pool);
+}
+
+/* The thread ends. */
+static void leave(void *data)
+{
+    struct pool *pool = data;
+    pthread_mutex_lock(&pool->lock);
+    bool was_last = --pool->members == 0 && pool->abandoned;
+    pthread_cond_broadcast(&pool->idle);
+    pthread_mutex_unlock(&pool->lock);
+    if (was_last)
+        destroy(pool);
+}
+
+static GPrivate membership = G_PRIVATE_INIT(leave); /* the thread's pool */
+
+/* GLib may give a pool a thread that another one has left, with what that made of it. Returns when
+ * all threads have joined, so that none gets two of the first calls. */
+static void join(struct pool *pool)
+{
+    struct aside before; /* it stays aside */
+    aside_begin(&before);
+    lower_priority(pool);
+    g_private_replace(&membership, pool);
+    pthread_mutex_lock(&pool->lock);
+    pool->members++;
+    pthread_cond_broadcast(&pool->idle);
+    while (pool->members < pool->most)
+        pthread_cond_wait(&pool->idle, &pool->lock);
+    pthread_mutex_unlock(&pool->lock);
 }
 
 static void work(void *data, void *user_data)
@@ -124,7 +167,8 @@ static void work(void *data, void *user_data)
     (void)data;
     /* GLib's queue orders the two as well, but in a way that the thread sanitizer cannot see. */
     (void)atomic_load_explicit(&pool->called, memory_order_acquire);
-    lower_priority(pool);
+    if (g_private_get(&membership) != pool)
+        join(pool);
     pthread_mutex_lock(&pool->lock);
     while ((job = take_job(pool))) {
         struct pool_lane *lane = job->lane;
@@ -140,23 +184,16 @@ static void work(void *data, void *user_data)
 
 /* --- life --- */
 
-/* Threads inherit the signal mask: what a signalfd(2) of the server reads must not end up here. And
- * the CPUs: those of one reactor are not enough for all of them. Returns how many there are. */
+/* Returns how many there are. */
 static unsigned start_threads(struct pool *pool, unsigned threads)
 {
-    sigset_t all;
-    sigset_t before;
-    cpu_set_t cpus;
+    struct aside before;
     GError *error = NULL;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    bool bound = cpus_unbind(&cpus);
+    aside_begin(&before);
     pool->threads = g_thread_pool_new(work, pool, (int)threads, TRUE, &error);
-    if (bound)
-        cpus_bind(&cpus);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    aside_end(&before);
     if (!error)
-        return threads;
+        return pool->threads ? threads : 0; /* GLib takes some numbers for a mistake */
     g_error_free(error);
     /* Fewer will do, but none must be started later, with other signals, by whoever submits. */
     unsigned count = g_thread_pool_get_num_threads(pool->threads);
@@ -165,14 +202,66 @@ static unsigned start_threads(struct pool *pool, unsigned threads)
     return count;
 }
 
+static void call_thread(struct pool *pool)
+{
+    atomic_fetch_add_explicit(&pool->called, 1, memory_order_release);
+    g_thread_pool_push(pool->threads, pool, NULL);
+}
+
+static void wait_until_idle(struct pool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    while (pool->at_work)
+        pthread_cond_wait(&pool->idle, &pool->lock);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+/* Each thread is called once. */
+static void join_all(struct pool *pool)
+{
+    pool->at_work = pool->most;
+    for (unsigned i = 0; i < pool->most; i++)
+        call_thread(pool);
+    wait_until_idle(pool);
+}
+
+/* False when some are still there after END_S seconds. */
+static bool wait_for_ends(struct pool *pool)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += END_S;
+    pthread_mutex_lock(&pool->lock);
+    while (pool->members && pthread_cond_timedwait(&pool->idle, &pool->lock, &until) == 0)
+        continue;
+    pool->abandoned = pool->members > 0;
+    bool all = !pool->abandoned;
+    pthread_mutex_unlock(&pool->lock);
+    return all;
+}
+
+/* GLib keeps threads for the next pool, which may be the program's and wants none without signals
+ * and of low priority: these have to end, and the priority cannot be raised again. They do when
+ * none may be kept, a moment after g_thread_pool_free(). False when somebody has changed that
+ * number meanwhile. */
+static bool end_threads(struct pool *pool)
+{
+    static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
+    pthread_mutex_lock(&one_at_a_time);
+    int kept = g_thread_pool_get_max_unused_threads();
+    g_thread_pool_set_max_unused_threads(0);
+    g_thread_pool_free(pool->threads, FALSE, TRUE);
+    bool all = wait_for_ends(pool);
+    g_thread_pool_set_max_unused_threads(kept);
+    pthread_mutex_unlock(&one_at_a_time);
+    return all;
+}
+
 /* Nobody is at work. */
 static void close_pool(struct pool *pool)
 {
-    g_thread_pool_free(pool->threads, FALSE, TRUE);
-    g_hash_table_destroy(pool->lanes);
-    pthread_cond_destroy(&pool->idle);
-    pthread_mutex_destroy(&pool->lock);
-    free(pool);
+    if (!pool->threads || end_threads(pool))
+        destroy(pool); /* else the last thread does */
 }
 
 struct pool *pool_new(unsigned threads, int nice)
@@ -185,8 +274,10 @@ struct pool *pool_new(unsigned threads, int nice)
     pthread_cond_init(&pool->idle, NULL);
     pool->lanes = g_hash_table_new_full(NULL, NULL, NULL, g_free);
     pool->most = start_threads(pool, threads);
-    if (pool->most)
+    if (pool->most) {
+        join_all(pool);
         return pool;
+    }
     close_pool(pool);
     errno = EAGAIN;
     return NULL;
@@ -196,10 +287,7 @@ void pool_free(struct pool *pool)
 {
     if (!pool)
         return;
-    pthread_mutex_lock(&pool->lock);
-    while (pool->at_work)
-        pthread_cond_wait(&pool->idle, &pool->lock);
-    pthread_mutex_unlock(&pool->lock);
+    wait_until_idle(pool);
     close_pool(pool);
 }
 
@@ -222,10 +310,8 @@ void pool_submit(struct pool *pool, struct pool_job *job)
     add_job(pool, job);
     bool calls = reserve_thread(pool);
     pthread_mutex_unlock(&pool->lock);
-    if (!calls)
-        return;
-    atomic_fetch_add_explicit(&pool->called, 1, memory_order_release);
-    g_thread_pool_push(pool->threads, pool, NULL);
+    if (calls)
+        call_thread(pool);
 }
 
 bool pool_withdraw(struct pool *pool, struct pool_job *job)

@@ -30,7 +30,9 @@ struct pool_job {
  * be none: EAGAIN, ENOMEM. The caller owns it and ends it with pool_free(). */
 struct pool *pool_new(unsigned threads, int nice);
 
-/* Waits for all jobs to have run. No job may be submitted meanwhile. NULL is allowed. */
+/* Waits for all jobs to have run. No job may be submitted meanwhile. NULL is allowed. The threads
+ * end: none is left to GLib's other pools, unless the program sets
+ * g_thread_pool_set_max_unused_threads() just then, whose value is 0 for a moment. */
 void pool_free(struct pool *pool);
 
 /* Has the job run. Any thread; does not block and cannot fail. Every job that is submitted and not

@@ -22,6 +22,7 @@ enum {
     DEFAULT_MIN_RATE = 240, /* bytes/s */
     DEFAULT_STALL_MS = 100,
     DEFAULT_OFFLOAD_THREADS = 4, /* at least */
+    OFFLOAD_THREADS_MAX = 1024,
     DEFAULT_OFFLOAD_QUEUE = 256,
     SPARE_DESCRIPTORS = 32, /* for standard streams, signals, the access log, libraries */
     SECONDS_MAX = 4000000,  /* that a timer's milliseconds can hold */
@@ -126,6 +127,10 @@ static void resolve_limits(struct server *server, const struct server_options *o
     service->idle_timeout_ms = milliseconds_or(options->idle_timeout_s, DEFAULT_IDLE_TIMEOUT_S);
     service->min_body_rate = value_or(options->min_body_rate, DEFAULT_MIN_RATE);
     service->min_write_rate = value_or(options->min_write_rate, DEFAULT_MIN_RATE);
+    server->offload_threads =
+        options->offload_threads
+            ? checked(server, "offload_threads", options->offload_threads, OFFLOAD_THREADS_MAX)
+            : CLAMP(2 * cpus_allowed(), DEFAULT_OFFLOAD_THREADS, OFFLOAD_THREADS_MAX);
 }
 
 static void check_balance(struct server *server, unsigned balance)
@@ -158,9 +163,6 @@ static struct server *copy_options(const struct server_options *options)
         .balance_wanted = options->balance,
         .stall_warning_ms = value_or(options->stall_warning_ms, DEFAULT_STALL_MS),
         .stall_trace = options->stall_trace,
-        .offload_threads = options->offload_threads
-                               ? options->offload_threads
-                               : MAX(DEFAULT_OFFLOAD_THREADS, 2 * cpus_allowed()),
         .offload_queue = options->offload_queue ? options->offload_queue : DEFAULT_OFFLOAD_QUEUE,
         .admin_where = g_strdup(options->admin),
         .admin_anywhere = options->admin_anywhere,

@@ -1,6 +1,6 @@
 #include "server/supervisor.h"
 
-#include "base/cpus.h"
+#include "base/aside.h"
 #include "net/moves.h"
 #include "reactor/turns.h"
 #include "server/state.h"
@@ -214,19 +214,12 @@ int supervisor_open(struct server *server)
     return 0;
 }
 
-/* With all signals blocked: they are for the others. */
 static int start_thread(struct server *server)
 {
-    sigset_t all;
-    sigset_t before;
-    cpu_set_t cpus;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    bool bound = cpus_unbind(&cpus);
+    struct aside before;
+    aside_begin(&before);
     int error = pthread_create(&server->supervisor.thread, NULL, run, server);
-    if (bound)
-        cpus_bind(&cpus);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    aside_end(&before);
     return -error;
 }
 

@@ -42,7 +42,7 @@ STALL_LIMIT = ("--stall-warning", "5000")
 # What the watchdog says.
 STALL = re.compile(
     r"(coreactor: |\n?\(\S+:\d+\): coreactor-WARNING \*\*: [\d:.]+: )"
-    r"(the handler of \S+|something that is no handler \(.*\)) (has )?kept reactor \d+ from .*\n")
+    r"(the handler of \S+|something that is no handler \(.*\)) (has )?kept (reactor \d+|reactors) from .*\n")
 # What a server says that was to balance as well as it can, where it may not do so in the kernel.
 FALLBACK = re.compile(
     r"\A(\*\* )?(coreactor: |coreactor-Message: [\d:.]+: )"

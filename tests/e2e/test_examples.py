@@ -220,19 +220,20 @@ class Offload(ExampleTest):
     QUEUE = 64  # on each reactor
 
     @staticmethod
-    def lowered_threads(server):
-        """How many run with a lower priority: those that have had something to do."""
-        def nice(task):
+    def burning_threads(server):
+        """How many of the threads of lower priority want a CPU."""
+        def burns(task):
             with open(f"/proc/{server.pid}/task/{task}/stat", encoding="ascii", errors="replace") as file:
-                return int(file.read().rsplit(")", 1)[1].split()[16])
-        return sum(nice(task) >= 10 for task in os.listdir(f"/proc/{server.pid}/task"))
+                fields = file.read().rsplit(")", 1)[1].split()
+            return fields[0] == "R" and int(fields[16]) >= 10
+        return sum(burns(task) for task in os.listdir(f"/proc/{server.pid}/task"))
 
     def occupy(self, server):
         """Clients that keep all threads of a new server busy until they leave."""
         clients = [self.connect(server) for _ in range(self.THREADS)]
         for client in clients:
             client.send(request("GET", "/burn/60000"))
-        wait_until(lambda: self.lowered_threads(server) >= self.THREADS, "all threads are busy")
+        wait_until(lambda: self.burning_threads(server) >= self.THREADS, "all threads are busy")
         return clients
 
     def test_answers(self):
@@ -271,7 +272,7 @@ class Offload(ExampleTest):
                 self.assertEqual(client.get("/fast").body, b"fast\n")
         self.assertEqual(heard(waiting), set())
         for client in busy:
-            client.close()
+            client.reset()
         for client in waiting:
             self.assertEqual(client.read().body, b"slept for 1 ms\n")
 
@@ -306,6 +307,122 @@ class Offload(ExampleTest):
                 getattr(client, how)()
         wait_until(lambda: server.descriptors() == unused, "all have gone")
         self.assertEqual(self.connect(server).get("/burn/1").status, 200)
+
+    def test_a_drain_waits_for_answers(self):
+        server = self.serve_anew()
+        client = self.connect(server)
+        client.send(request("GET", "/later/1000"))
+        wait_until(lambda: not server.unread_bytes(), "it is read")
+        server.send_signal(signal.SIGTERM)
+        response = client.read()
+        self.assertEqual((response.body, response.closes), (b"1000 ms later\n", True))
+        client.expect_end()
+        client.close()
+        server.stop(number=None)
+
+
+class Offload(ExampleTest):
+    NAME = "offload"
+    THREADS = 8
+    QUEUE = 64  # on each reactor
+
+    @staticmethod
+    def burning_threads(server):
+        """How many of the threads of lower priority want a CPU."""
+        def burns(task):
+            with open(f"/proc/{server.pid}/task/{task}/stat", encoding="ascii", errors="replace") as file:
+                fields = file.read().rsplit(")", 1)[1].split()
+            return fields[0] == "R" and int(fields[16]) >= 10
+        return sum(burns(task) for task in os.listdir(f"/proc/{server.pid}/task"))
+
+    def occupy(self, server):
+        """Clients that keep all threads of a new server busy until they leave."""
+        clients = [self.connect(server) for _ in range(self.THREADS)]
+        for client in clients:
+            client.send(request("GET", "/burn/60000"))
+        wait_until(lambda: self.burning_threads(server) >= self.THREADS, "all threads are busy")
+        return clients
+
+    def test_answers(self):
+        client = self.client()
+        for method, target, body, expected in (
+                ("GET", "/burn/5", b"", (200, b"burnt for 5 ms\n")), ("GET", "/sleep/5", b"", (200, b"slept for 5 ms\n")),
+                ("POST", "/sum", b"\1\2\xff", (200, b"258\n")), ("POST", "/sum", b"", (200, b"0\n")),
+                ("POST", "/sum", b"\1" * 500_000, (200, b"500000\n")), ("GET", "/fast", b"", (200, b"fast\n")),
+                ("GET", "/burn/x", b"", (400, b"400 Bad Request\n")), ("GET", "/sum", b"", (405, b"405 Method Not Allowed\n"))):
+            client.send(request(method, target, body=body))
+            response = client.read()
+            self.assertEqual((response.status, response.body), expected, target)
+        client.send(request("HEAD", "/burn/1"))
+        self.assertEqual(client.read(head=True)["content-length"], "15")
+
+    def test_many_in_order(self):
+        def converse(number):
+            client = self.client()
+            for round_number in range(scaled(10, 3)):
+                body = b"\1" * (number + round_number)
+                client.send(request("GET", "/sleep/1") + request("POST", "/sum", body=body) +
+                            request("GET", "/fast") + request("POST", "/sum", STREAM) + b"1\r\n\2\r\n0\r\n\r\n" +
+                            request("GET", "/burn/1"))
+                for expected in (b"slept for 1 ms\n", b"%d\n" % len(body), b"fast\n", b"2\n", b"burnt for 1 ms\n"):
+                    self.assertEqual(client.read().body, expected)
+        together(*(lambda n=number: converse(n) for number in range(20)))
+
+    def test_others_do_not_wait(self):
+        server = self.serve_anew()
+        busy = self.occupy(server)
+        waiting = [self.connect(server) for _ in range(20)]
+        for client in waiting:
+            client.send(request("GET", "/sleep/1"))
+        for _ in range(20):
+            with self.connect(server) as client:
+                self.assertEqual(client.get("/fast").body, b"fast\n")
+        self.assertEqual(heard(waiting), set())
+        for client in busy:
+            client.reset()
+        for client in waiting:
+            self.assertEqual(client.read().body, b"slept for 1 ms\n")
+
+    def test_a_full_queue(self):
+        server = self.serve_anew()
+        busy = self.occupy(server)
+        too_many = 30
+        waiting = [self.connect(server) for _ in range(self.QUEUE * server.reactors + too_many)]
+        for client in waiting:
+            client.send(request("GET", "/sleep/0"))
+        wait_until(lambda: len(heard(waiting)) >= too_many, "who finds no room is told so")
+        refused = heard(waiting)
+        for client in refused:
+            response = client.read()
+            self.assertEqual((response.status, response["retry-after"]), (503, "1"))
+        for client in busy:
+            client.reset()
+        # The reactors need not have got the same number of clients.
+        statuses = [client.read().status for client in waiting if client not in refused]
+        self.assertGreaterEqual(statuses.count(200), self.QUEUE)
+        self.assertLessEqual(set(statuses), {200, 503})
+        for client in refused:
+            self.assertEqual(client.get("/sleep/0").status, 200)
+
+    def test_clients_that_go_away(self):
+        server = self.serve_anew()
+        unused = server.descriptors()
+        for how in ("close", "reset", "half_close"):
+            for _ in range(20):
+                client = self.connect(server)
+                client.send(request("GET", "/burn/60000"))
+                getattr(client, how)()
+        wait_until(lambda: server.descriptors() == unused, "all have gone")
+        self.assertEqual(self.connect(server).get("/burn/1").status, 200)
+
+    def test_a_half_closed_client_gets_its_answer(self):
+        server = self.serve_anew()
+        clients = [self.connect(server) for _ in range(20)]
+        for client in clients:
+            client.send(request("GET", "/sleep/50"))
+            client.half_close()
+        for client in clients:
+            self.assertEqual(client.read().body, b"slept for 50 ms\n")
 
     def test_a_drain_waits_for_answers(self):
         server = self.serve_anew()

@@ -4,6 +4,7 @@ itself."""
 
 import os
 import re
+import tempfile
 import time
 import unittest
 
@@ -156,6 +157,19 @@ class Binding(ThreadsTest):
                     return len({cpu for cpu in cpus if cpu.isdigit()}) == 2
                 wait_until(are_bound, "two threads have a CPU each")
                 self.assert_serves(server)
+
+    @unittest.skipIf(len(CPUS) < 2, "needs two CPUs")
+    def test_the_access_log_may_use_all_cpus(self):
+        folder = self.enterContext(tempfile.TemporaryDirectory())
+        server = self.serve("-j", "2", "--access-log", f"{folder}/access.log",
+                            env={"OMP_PROC_BIND": "true"})
+        names = {}
+        wait_until(lambda: names.update(task_status(server, "Name")) or
+                   "access-log" in names.values(), "the access log has its thread")
+        cpus = task_status(server, "Cpus_allowed_list")
+        for task, name in names.items():
+            if name == "access-log":
+                self.assertFalse(cpus[task].isdigit(), cpus)
 
     @unittest.skipIf(len(CPUS) < 2, "needs two CPUs")
     def test_nobody_is_bound_unasked(self):

@@ -269,6 +269,23 @@ static void test_no_memory(void)
     end(&net, &client);
 }
 
+#define LINE(type, member) (offsetof(type, member) / CACHE_LINE)
+#define LAST(type, member) \
+    ((offsetof(type, member) + sizeof(((type *)NULL)->member) - 1) / CACHE_LINE)
+
+/* What other threads write shares no line with what the worker does. */
+static void test_cache_lines(void)
+{
+    g_assert_cmpuint(LAST(struct metrics, latency), <, LINE(struct metrics, stalls));
+    g_assert_cmpuint(LINE(struct metrics, stalls), <=, LINE(struct metrics, offload_waiting));
+    g_assert_cmpuint(LINE(struct metrics, stalls), <=, LINE(struct metrics, offload));
+    g_assert_cmpuint(LAST(struct worker, metrics), <, LINE(struct worker, arriving));
+    g_assert_cmpuint(LAST(struct worker, moves), <, LINE(struct worker, arriving));
+    g_assert_cmpuint(LINE(struct worker, arriving), <=, LINE(struct worker, relief));
+    g_assert_cmpuint(LINE(struct worker, arriving), <=, LINE(struct worker, moves_post));
+    g_assert_cmpuint(sizeof(struct worker) % CACHE_LINE, ==, 0);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -281,5 +298,6 @@ int main(int argc, char **argv)
     g_test_add_func("/net-metrics/bytes", test_bytes);
     g_test_add_func("/net-metrics/bytes-while-lingering", test_bytes_while_lingering);
     g_test_add_func("/net-metrics/no-memory", test_no_memory);
+    g_test_add_func("/net-metrics/cache-lines", test_cache_lines);
     return g_test_run();
 }

@@ -155,19 +155,16 @@ static void test_same_request(void)
 enum { LONG = 200000 };
 
 struct source_scene {
-    pthread_t reactor_thread;
     atomic_uint released;
-    unsigned prepared;
     int file;
 };
 
+/* Nothing is ready yet. Whoever said so would have to say later that it is, of a response that is
+ * not the connection's. */
 static int64_t prepare(void *arg, int64_t offset, size_t length)
 {
-    struct source_scene *scene = arg;
-    (void)offset;
-    g_assert_true(pthread_equal(pthread_self(), scene->reactor_thread));
-    scene->prepared++;
-    return (int64_t)length;
+    (void)arg, (void)offset, (void)length;
+    return -EAGAIN;
 }
 
 static void release(void *arg)
@@ -186,9 +183,21 @@ static int respond_from(struct http_request *request, struct http_response *resp
     const struct http_piece pieces[] = {{.bytes = memory, .length = LONG},
                                         {.offset = 2, .length = 3},
                                         {.bytes = "end", .length = 3}};
-    const struct http_source source = {scene->file, prepare, release, scene};
+    const struct http_source source = {scene->file, NULL, release, scene};
     bool one = http_request_query(request).length;
     return http_respond_from(response, 200, "text/plain", &source, pieces, one ? 1 : 3);
+}
+
+static int respond_when_ready(struct http_request *request, struct http_response *response,
+                              void *arg)
+{
+    struct source_scene *scene = arg;
+    const struct http_source source = {scene->file, prepare, release, scene};
+    const struct http_piece piece = {.offset = 2, .length = 3};
+    (void)request;
+    int error = http_respond_from(response, 200, "text/plain", &source, &piece, 1);
+    g_assert_cmpint(error, ==, -EINVAL);
+    return http_respond(response, 200, "text/plain", "refused", 7);
 }
 
 static int respond_file(struct http_request *request, struct http_response *response, void *arg)
@@ -200,12 +209,12 @@ static int respond_file(struct http_request *request, struct http_response *resp
 
 static void source_scene_open(struct source_scene *scene, struct bureau *bureau)
 {
-    *scene = (struct source_scene){.reactor_thread = pthread_self(),
-                                   .file = memfd_create("file", MFD_CLOEXEC)};
+    *scene = (struct source_scene){.file = memfd_create("file", MFD_CLOEXEC)};
     g_assert_cmpint(write(scene->file, "0123456789", 10), ==, 10);
     bureau_open(bureau, 2, 100);
     bureau_route(bureau, "/from", respond_from, scene);
     bureau_route(bureau, "/file", respond_file, scene);
+    bureau_route(bureau, "/ready", respond_when_ready, scene);
 }
 
 static void check_sources(const int *steps, size_t count)
@@ -224,7 +233,6 @@ static void check_sources(const int *steps, size_t count)
     inject_always(&inject_send, steps, count);
     bureau_expect(&bureau, &client, expected);
     g_assert_cmpuint(atomic_load(&scene.released), ==, 3);
-    g_assert_cmpuint(scene.prepared, >, 0);
     client_fini(&client);
     close(scene.file);
     bureau_close(&bureau);
@@ -234,6 +242,21 @@ static void test_sources(void)
 {
     check_sources(NULL, 0);
     check_sources(STEPS(5000, -EAGAIN));
+}
+
+static void test_sources_that_are_waited_for(void)
+{
+    struct bureau bureau;
+    struct source_scene scene;
+    struct client client;
+    source_scene_open(&scene, &bureau);
+    client_init(&client, net_pair(&bureau.net), GET("/ready") GET("/1"),
+                strlen(GET("/ready") GET("/1")));
+    bureau_expect(&bureau, &client, PLAIN("7", "", "refused") PLAIN("6", "", "GET /1"));
+    g_assert_cmpuint(atomic_load(&scene.released), ==, 1);
+    client_fini(&client);
+    close(scene.file);
+    bureau_close(&bureau);
 }
 
 /* Whatever a client does not take is released. */
@@ -289,16 +312,21 @@ static int misbehave(struct http_request *request, struct http_response *respons
 
 static void test_nonsense(void)
 {
-    static const char *const ways[] = {"p", "o", "c", "b", "s", "w", "x"};
-    for (size_t i = 0; i < G_N_ELEMENTS(ways); i++) {
+    static const struct {
+        const char *way;
+        const char *returned;
+    } cases[] = {{"p", "1"},   {"o", "200"}, {"c", "-114"}, {"b", "-114"},
+                 {"s", "-22"}, {"w", "-22"}, {"x", "-1"}};
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
         struct bureau bureau;
         struct client client;
         bureau_open(&bureau, 1, 1);
         bureau_route(&bureau, "/nonsense/{how}", misbehave, NULL);
-        g_autofree char *stream = g_strconcat("POST /nonsense/", ways[i],
+        g_autofree char *stream = g_strconcat("POST /nonsense/", cases[i].way,
                                               FIELDS "Content-Length: 1\r\n\r\n!" GET("/1"), NULL);
-        g_test_expect_message("coreactor", G_LOG_LEVEL_WARNING,
-                              "the handler of /nonsense/{how} returned*");
+        g_autofree char *complaint =
+            g_strdup_printf("the handler of /nonsense/{how} returned %s,*", cases[i].returned);
+        g_test_expect_message("coreactor", G_LOG_LEVEL_WARNING, complaint);
         client_init(&client, net_pair(&bureau.net), stream, strlen(stream));
         bureau_expect(&bureau, &client, ERROR_500 PLAIN("6", "", "GET /1"));
         g_test_assert_expected_messages();
@@ -383,7 +411,7 @@ static void test_metrics(void)
     bureau_await(&bureau, &bureau.begun, 1);
     g_assert_cmpuint(counter_read(&metrics->offload_running), ==, 1);
     g_assert_cmpuint(counter_read(&metrics->offload_waiting), ==, 2);
-    g_assert_cmpuint(bureau_waited(&bureau), ==, 0);
+    g_assert_cmpuint(bureau_waited(&bureau), ==, 1); /* its wait is over, and known */
     bureau_release(&bureau, 3);
     for (int i = 0; i < 3; i++) {
         bureau_expect(&bureau, &clients[i], PLAIN("11", "", "GET /held/1"));
@@ -400,6 +428,7 @@ int main(int argc, char **argv)
     g_test_add_func("/net/offload/same-answers", test_same_answers);
     g_test_add_func("/net/offload/same-request", test_same_request);
     g_test_add_func("/net/offload/sources", test_sources);
+    g_test_add_func("/net/offload/sources-ready", test_sources_that_are_waited_for);
     g_test_add_func("/net/offload/sources-left", test_sources_of_clients_that_leave);
     g_test_add_func("/net/offload/nonsense", test_nonsense);
     g_test_add_func("/net/offload/other-returns", test_other_returns);

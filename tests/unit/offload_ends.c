@@ -79,30 +79,41 @@ static void test_left_before_it_begins(void)
     bureau_close(&bureau);
 }
 
-/* The client is gone for good, or has only closed its sending side. */
 static void test_left_while_it_runs(void)
 {
-    for (int how = 0; how < 2; how++) {
-        struct bureau bureau;
-        struct client client;
-        bureau_open(&bureau, 1, 1);
-        ask(&bureau, &client, HELD);
-        bureau_await(&bureau, &bureau.begun, 1);
-        if (how)
-            g_assert_cmpint(shutdown(client.fd, SHUT_WR), ==, 0);
-        else
-            client_fini(&client);
-        expect_connections(&bureau, 0);
-        g_assert_cmpuint(counter_read(&metrics_of(&bureau)->offload_running), ==, 1);
-        bureau_release(&bureau, 1);
-        bureau_await(&bureau, &bureau.ended, 1);
-        g_assert_cmpuint(atomic_load(&bureau.gone), ==, 1);
-        if (how)
-            client_fini(&client);
-        expect_served(&bureau);
-        g_assert_cmpuint(atomic_load(&bureau.gone), ==, 1);
-        bureau_close(&bureau);
-    }
+    struct bureau bureau;
+    struct client client;
+    bureau_open(&bureau, 1, 1);
+    ask(&bureau, &client, HELD);
+    bureau_await(&bureau, &bureau.begun, 1);
+    client_fini(&client);
+    expect_connections(&bureau, 0);
+    g_assert_cmpuint(counter_read(&metrics_of(&bureau)->offload_running), ==, 1);
+    bureau_release(&bureau, 1);
+    bureau_await(&bureau, &bureau.ended, 1);
+    g_assert_cmpuint(atomic_load(&bureau.gone), ==, 1);
+    expect_served(&bureau);
+    g_assert_cmpuint(atomic_load(&bureau.gone), ==, 1);
+    bureau_close(&bureau);
+}
+
+/* One that has closed its sending side has gone, as with other answers that come later: a client
+ * that leaves looks the same, and what it asked for costs a thread. */
+static void test_half_closed(void)
+{
+    struct bureau bureau;
+    struct client client;
+    bureau_open(&bureau, 1, 1);
+    ask(&bureau, &client, HELD);
+    bureau_await(&bureau, &bureau.begun, 1);
+    g_assert_cmpint(shutdown(client.fd, SHUT_WR), ==, 0);
+    expect_connections(&bureau, 0);
+    bureau_release(&bureau, 1);
+    bureau_await(&bureau, &bureau.ended, 1);
+    g_assert_cmpuint(atomic_load(&bureau.gone), ==, 1);
+    client_fini(&client);
+    expect_served(&bureau);
+    bureau_close(&bureau);
 }
 
 /* The handler is done, and the reactor has not heard of it. */
@@ -378,6 +389,38 @@ static void test_memory(void)
         converse_short_of_memory(at, true);
 }
 
+/* One request for which no job can be made; true when it was answered in spite of that. */
+static bool is_answered_without(int n, unsigned *refused)
+{
+    struct bureau bureau;
+    struct client client;
+    bureau_open(&bureau, 1, 1);
+    bureau_route(&bureau, "/pool/1", net_handler, NULL);
+    client_init(&client, net_pair(&bureau.net), GET("/pool/1"), strlen(GET("/pool/1")));
+    memory_fails_in = n;
+    client_run_to_rest(&client, &bureau.net);
+    bool failed = memory_fails_in == 0;
+    inject_nothing();
+    memory_fails_in = 0;
+    g_autofree char *text = bureau_text(&client);
+    bool busy = strcmp(text, BUSY) == 0;
+    if (busy)
+        g_assert_cmpuint(counter_read(&metrics_of(&bureau)->refused[REFUSED_SHORT]), ==, 1);
+    *refused += busy;
+    client_fini(&client);
+    bureau_close(&bureau);
+    return !failed;
+}
+
+/* It is asked to come again, and counted. */
+static void test_jobs_without_memory(void)
+{
+    unsigned refused = 0;
+    for (int n = 1; !is_answered_without(n, &refused); n++)
+        g_assert_cmpint(n, <, 100);
+    g_assert_cmpuint(refused, >=, 2); /* the job, and the head of its twin */
+}
+
 static void test_routes_without_memory(void)
 {
     struct offload offload = {0};
@@ -400,6 +443,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/net/offload/left/before", test_left_before_it_begins);
     g_test_add_func("/net/offload/left/while", test_left_while_it_runs);
+    g_test_add_func("/net/offload/left/half", test_half_closed);
     g_test_add_func("/net/offload/left/done", test_left_when_it_is_done);
     g_test_add_func("/net/offload/left/incomplete", test_left_before_it_is_complete);
     g_test_add_func("/net/offload/left/others", test_others_are_never_cancelled);
@@ -411,6 +455,7 @@ int main(int argc, char **argv)
     g_test_add_func("/net/offload/ends/drain", test_drain);
     g_test_add_func("/net/offload/ends/deadline", test_drain_deadline);
     g_test_add_func("/net/offload/memory/requests", test_memory);
+    g_test_add_func("/net/offload/memory/jobs", test_jobs_without_memory);
     g_test_add_func("/net/offload/memory/routes", test_routes_without_memory);
     return g_test_run();
 }

@@ -12,7 +12,7 @@
 
 static bool calloc_fails;
 static bool threads_fail;
-static int threads_given; /* before that */
+static int threads_given; /* before that; -1: not even a pool */
 
 /* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): the linker's names */
 void *__real_calloc(size_t count, size_t size);
@@ -35,6 +35,8 @@ GThreadPool *__wrap_g_thread_pool_new(GFunc run, gpointer arg, gint threads, gbo
 {
     if (!threads_fail)
         return __real_g_thread_pool_new(run, arg, threads, exclusive, error);
+    if (threads_given < 0)
+        return NULL;
     /* One that is not exclusive starts none by itself. */
     GThreadPool *pool = __real_g_thread_pool_new(run, arg, threads_given ? threads_given : 1,
                                                  threads_given > 0, NULL);
@@ -392,6 +394,17 @@ static void test_new_without_threads(void)
     g_assert_cmpint(error, ==, EAGAIN);
 }
 
+static void test_new_without_a_pool(void)
+{
+    threads_fail = true;
+    threads_given = -1;
+    struct pool *pool = pool_new(UINT_MAX, 0);
+    int error = errno;
+    threads_fail = false;
+    g_assert_null(pool);
+    g_assert_cmpint(error, ==, EAGAIN);
+}
+
 static void test_fewer_threads_will_do(void)
 {
     threads_fail = true;
@@ -426,6 +439,7 @@ int main(int argc, char **argv)
     ADD("again/freed-by-done", done_may_free);
     ADD("failures/memory", new_without_memory);
     ADD("failures/no-threads", new_without_threads);
+    ADD("failures/no-pool", new_without_a_pool);
     ADD("failures/fewer-threads", fewer_threads_will_do);
     return g_test_run();
 }

@@ -4,8 +4,11 @@
 
 #include "reactor/pool.h"
 
+#include <pthread.h>
 #include <semaphore.h>
+#include <signal.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 /* --- injection --- */
 
@@ -298,6 +301,80 @@ static void test_priority(void)
     g_assert_cmpint(afterwards, ==, own);
 }
 
+/* --- threads that GLib keeps for the next pool --- */
+
+enum { OTHERS = 3, LOWER = 5 };
+
+/* What a pool of the program's own finds its threads to be. */
+struct others {
+    pthread_barrier_t together; /* each thread gets a call */
+    atomic_int without_signals;
+    atomic_int lowered;
+};
+
+static void look(void *data, void *user_data)
+{
+    struct others *others = user_data;
+    sigset_t blocked;
+    (void)data;
+    g_assert_cmpint(pthread_sigmask(SIG_SETMASK, NULL, &blocked), ==, 0);
+    atomic_fetch_add(&others->without_signals, sigismember(&blocked, SIGTERM));
+    atomic_fetch_add(&others->lowered,
+                     getpriority(PRIO_PROCESS, 0) > getpriority(PRIO_PROCESS, getpid()));
+    pthread_barrier_wait(&others->together);
+}
+
+/* The barrier shows the thread sanitizer the order that GLib makes. */
+static void run_others(struct others *others)
+{
+    GThreadPool *pool = g_thread_pool_new(look, others, OTHERS, TRUE, NULL);
+    for (int i = 0; i < OTHERS; i++)
+        g_thread_pool_push(pool, others, NULL);
+    pthread_barrier_wait(&others->together);
+    g_thread_pool_free(pool, FALSE, TRUE);
+    g_assert_cmpint(atomic_load(&others->without_signals), ==, 0);
+    g_assert_cmpint(atomic_load(&others->lowered), ==, 0);
+}
+
+static void run_without_signals(struct pool_job *job)
+{
+    sigset_t blocked;
+    g_assert_cmpint(pthread_sigmask(SIG_SETMASK, NULL, &blocked), ==, 0);
+    g_assert_cmpint(sigismember(&blocked, SIGTERM), ==, 1);
+    run_numbered(job);
+}
+
+static void run_pool(void)
+{
+    struct hall hall = {.pool = pool_new(OTHERS, LOWER)};
+    struct reactor *reactor = new_reactor();
+    struct numbered jobs[2 * OTHERS];
+    for (size_t i = 0; i < G_N_ELEMENTS(jobs); i++) {
+        jobs[i] = (struct numbered){
+            .job = {.run = run_without_signals, .done = count_done, .reactor = reactor},
+            .hall = &hall};
+        pool_submit(hall.pool, &jobs[i].job);
+    }
+    pool_wait(hall.pool, reactor);
+    end_reactor(reactor);
+    pool_free(hall.pool);
+}
+
+/* Neither from this pool to the program's, nor the other way. */
+static void test_threads_are_not_passed_on(void)
+{
+    static struct others others; /* there as long as any thread */
+    int kept = g_thread_pool_get_max_unused_threads();
+    g_assert_cmpint(pthread_barrier_init(&others.together, NULL, OTHERS + 1), ==, 0);
+    g_thread_pool_set_max_unused_threads(OTHERS);
+    for (int i = 0; i < 50; i++) {
+        run_pool();
+        g_assert_cmpint(g_thread_pool_get_max_unused_threads(), ==, OTHERS);
+        run_others(&others);
+    }
+    g_thread_pool_set_max_unused_threads(kept);
+}
+
 #define ADD(path, function) g_test_add_func("/pool/" path, test_##function)
 
 int main(int argc, char **argv)
@@ -306,7 +383,8 @@ int main(int argc, char **argv)
     /* A thread ends with its pool: when GLib gives it to the next one, the thread sanitizer does
      * not see the order. */
     g_thread_pool_set_max_unused_threads(0);
-    ADD("priority", priority); /* first: no thread of another pool is left to be taken over */
+    ADD("priority", priority);
+    ADD("threads/not-passed-on", threads_are_not_passed_on);
     ADD("turns/reactors", reactors_take_turns);
     ADD("turns/late", a_late_one_is_next);
     ADD("withdraw/some", withdraw);

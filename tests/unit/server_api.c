@@ -111,6 +111,8 @@ static void test_limits_that_protect_buffers(void)
                  "max_headers is 101; it may be 100 at most");
     run_and_fail(routed_server(&(struct server_options){SMALL, .max_uri_bytes = UINT_MAX}), -EINVAL,
                  "max_uri_bytes is 4294967295; it may be 16384 at most");
+    run_and_fail(routed_server(&(struct server_options){SMALL, .offload_threads = UINT_MAX}),
+                 -EINVAL, "offload_threads is 4294967295; it may be 1024 at most");
     /* The first error is the one that is told. */
     struct server *server =
         server_new(&(struct server_options){SMALL, .max_headers = 101, .max_header_bytes = 99999});
