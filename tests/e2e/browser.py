@@ -84,12 +84,9 @@ class Browser:
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         self.others = _family(os.getpid())
         self.family = {}
-        with open(self.folder.name + "/chromedriver.log", "wb") as log:
-            self.process = subprocess.Popen(
-                [CHROMEDRIVER, "--port=0"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
-                cwd=self.folder.name, env=self._environment(), preexec_fn=in_child(None))
+        self._start_driver()
         try:
-            self.port = self._read_port()
+            self.port = self._find_port()
             self._open_session()
         except BaseException:
             self._find_family()
@@ -106,6 +103,25 @@ class Browser:
         """No settings, caches or proxies of the user."""
         kept = {name: value for name, value in os.environ.items() if name in ("PATH", "LANG", "LC_ALL")}
         return {**kept, "HOME": self.folder.name, "TMPDIR": self.folder.name}
+
+    def _start_driver(self):
+        with open(self.folder.name + "/chromedriver.log", "ab") as log:
+            self.process = subprocess.Popen(
+                [CHROMEDRIVER, "--port=0"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
+                cwd=self.folder.name, env=self._environment(), preexec_fn=in_child(None))
+
+    def _find_port(self):
+        """It takes a free port of IPv6 and wants the same of IPv4, which may be another program's."""
+        for _ in range(10):
+            try:
+                return self._read_port()
+            except WebDriverError as error:
+                if "port not available" not in str(error):
+                    raise
+            self.process.wait()
+            self.process.stdout.close()
+            self._start_driver()
+        return self._read_port()
 
     def _read_port(self):
         said = ""

@@ -341,6 +341,43 @@ static void test_review(void)
     pair_close(&pair);
 }
 
+static int take_long(struct http_request *request, struct http_response *response, void *arg)
+{
+    (void)request, (void)arg;
+    clock_ahead_ns += 400 * ms;
+    return http_respond(response, 200, NULL, NULL, 0);
+}
+
+/* The reactor that needs it most is asked at the end of a long turn. */
+static void test_asked_in_a_long_turn(void)
+{
+    struct pair pair;
+    int fds[4];
+    pair_open(&pair);
+    net_route(&pair.net, "/long", take_long, NULL);
+    for (size_t i = 0; i < G_N_ELEMENTS(fds); i++) {
+        fds[i] = come(&pair);
+        say(fds[i], GET("/long"));
+    }
+    uint64_t now_ns = reactor_now(pair.workers[0].reactor);
+    for (int i = 0; i < 30; i++) {
+        now_ns += 100 * ms;
+        balance_review(&pair.balance, 0, now_ns, (uint64_t)i * 100 * ms, NULL, NULL);
+        balance_review(&pair.balance, 1, now_ns, 0, NULL, NULL);
+    }
+    moves_review(&pair.net.service, now_ns);
+    turn(&pair.workers[0]);
+    g_assert_cmpuint(pair.workers[0].moves, >, 0);
+    say(fds[0], GET("/long"));
+    turn(&pair.workers[0]);
+    g_assert_cmpuint(counter_read(&pair.workers[0].metrics.moved), ==, 1);
+    for (size_t i = 0; i < G_N_ELEMENTS(fds); i++)
+        close(fds[i]);
+    turn(&pair.workers[0]);
+    turn(&pair.workers[1]);
+    pair_close(&pair);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -353,5 +390,6 @@ int main(int argc, char **argv)
     g_test_add_func("/net/handoff/arrives-too-late", test_arrives_too_late);
     g_test_add_func("/net/handoff/drain-waits", test_drain_waits);
     g_test_add_func("/net/handoff/review", test_review);
+    g_test_add_func("/net/handoff/asked-in-a-long-turn", test_asked_in_a_long_turn);
     return g_test_run();
 }
