@@ -221,11 +221,11 @@ class Offload(ExampleTest):
 
     @staticmethod
     def burning_threads(server):
-        """How many of the threads of lower priority want a CPU."""
+        """How many of the threads of lower priority have used a CPU for longer than it takes to begin."""
         def burns(task):
             with open(f"/proc/{server.pid}/task/{task}/stat", encoding="ascii", errors="replace") as file:
                 fields = file.read().rsplit(")", 1)[1].split()
-            return fields[0] == "R" and int(fields[16]) >= 10
+            return int(fields[16]) >= 10 and int(fields[11]) >= 10  # nice, and hundredths of a second
         return sum(burns(task) for task in os.listdir(f"/proc/{server.pid}/task"))
 
     def occupy(self, server):

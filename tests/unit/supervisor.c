@@ -311,7 +311,7 @@ static void test_no_rest_while_connections_are_pending(void)
 
 static int connect_to(struct server *server)
 {
-    struct sockaddr_storage address;
+    struct sockaddr_storage address = {0};
     socklen_t length = sizeof(address);
     g_assert_cmpint(getsockname(server->sockets[0], (struct sockaddr *)&address, &length), ==, 0);
     int fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
