@@ -72,7 +72,13 @@ void trace_leave(struct trace *trace)
 {
     own = NULL;
     atomic_store(&trace->state, TRACE_ABSENT);
-    pthread_sigmask(SIG_SETMASK, &trace->mask_before, NULL);
+    /* Only this one: a drain may have unblocked others meanwhile (signals_release()). */
+    if (sigismember(&trace->mask_before, SIGURG)) {
+        sigset_t set;
+        sigemptyset(&set);
+        sigaddset(&set, SIGURG);
+        pthread_sigmask(SIG_BLOCK, &set, NULL);
+    }
 }
 
 void trace_ask(struct trace *trace, const struct activity *activity)
