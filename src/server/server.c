@@ -151,10 +151,11 @@ static bool start_member(struct server *server, unsigned thread)
 static void serve(struct server *server, unsigned thread)
 {
     int outcome = reactor_run(reactor, -1);
-    if (outcome >= 0)
-        return;
-    fail_member(server, outcome, "failed", thread);
-    drain(reactor, server); /* the others must not go on without this one */
+    if (outcome < 0)
+        fail_member(server, outcome, "failed", thread);
+    /* The others must not go on without this one, whether it failed or a handler stopped it; and
+     * the drain needs its listeners, which are closed next. */
+    drain(reactor, server);
 }
 
 /* What a member of the team does: run the worker with its number. */

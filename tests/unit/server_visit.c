@@ -17,7 +17,8 @@ enum { LARGE = 64 << 20 };
 
 /* What the handlers below are given. */
 struct visit {
-    pthread_t started_on;
+    unsigned reactors;
+    pthread_t started_on; /* the first of them */
     atomic_uint stopped;
     struct sockaddr_in address;
     int reserved; /* a socket that keeps the port */
@@ -34,8 +35,9 @@ struct visit {
 static int on_start(struct reactor *reactor, unsigned index, void *arg)
 {
     struct visit *visit = arg;
-    (void)reactor, (void)index;
-    visit->started_on = pthread_self();
+    (void)reactor;
+    if (index == 0)
+        visit->started_on = pthread_self();
     return 0;
 }
 
@@ -109,7 +111,7 @@ static struct server *visited_server(struct visit *visit)
         server_new(&(struct server_options){.size = sizeof(struct server_options),
                                             .listen = listen,
                                             .drain_timeout_s = -1,
-                                            .threads = 1,
+                                            .threads = visit->reactors,
                                             .reactor_start = on_start,
                                             .reactor_stop = on_stop,
                                             .reactor_arg = visit});
@@ -159,20 +161,25 @@ static void begin_run(struct run *run, struct visit *visit)
     g_assert_cmpint(error, ==, 0);
 }
 
-static void end_run(const struct run *run, const struct visit *visit)
+static void await_end(const struct run *run, const struct visit *visit)
 {
-    server_stop(run->server);
     pthread_join(run->thread, NULL);
     g_assert_cmpint(run->returned, ==, 0);
     server_free(run->server);
     close(visit->reserved);
 }
 
+static void end_run(const struct run *run, const struct visit *visit)
+{
+    server_stop(run->server);
+    await_end(run, visit);
+}
+
 /* Whoever has left an answer pending is told where its request was, and before that ends. */
 static void test_cancel_at_the_end(void)
 {
     for (int stops_reactor = 0; stops_reactor < 2; stops_reactor++) {
-        struct visit visit = {.stops_reactor = stops_reactor};
+        struct visit visit = {.reactors = 1, .stops_reactor = stops_reactor};
         struct run run;
         if (!stops_reactor)
             g_test_expect_message("coreactor", G_LOG_LEVEL_WARNING, "the drain's time was over*");
@@ -188,11 +195,25 @@ static void test_cancel_at_the_end(void)
     }
 }
 
+/* A handler that stops one reactor ends the server in order: nobody listens any more where one does
+ * not serve. */
+static void test_stopped_reactor_ends_the_rest(void)
+{
+    struct visit visit = {.reactors = 2, .stops_reactor = true};
+    struct run run;
+    begin_run(&run, &visit);
+    int fd = ask(&visit, "GET /leave HTTP/1.1\r\nHost: a\r\n\r\n");
+    await_end(&run, &visit);
+    g_assert_cmpuint(visit.cancelled, ==, 1);
+    g_assert_cmpuint(visit.stopped, ==, 2);
+    close(fd);
+}
+
 /* A handler on another thread is told, and waited for before anything of its reactor's is stopped.
  */
 static void test_offloaded_at_the_end(void)
 {
-    struct visit visit = {.offloads = true};
+    struct visit visit = {.reactors = 1, .offloads = true};
     struct run run;
     g_test_expect_message("coreactor", G_LOG_LEVEL_WARNING, "the drain's time was over*");
     begin_run(&run, &visit);
@@ -208,7 +229,7 @@ static void test_offloaded_at_the_end(void)
  * a broken pipe. */
 static void test_client_gone_amid_a_file(void)
 {
-    struct visit visit = {.file = memfd_create("test", MFD_CLOEXEC)};
+    struct visit visit = {.reactors = 1, .file = memfd_create("test", MFD_CLOEXEC)};
     struct run run;
     g_assert_cmpint(ftruncate(visit.file, LARGE), ==, 0);
     signal(SIGPIPE, SIG_DFL);
@@ -228,6 +249,8 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/server/visit/cancel-at-the-end", test_cancel_at_the_end);
+    g_test_add_func("/server/visit/stopped-reactor-ends-the-rest",
+                    test_stopped_reactor_ends_the_rest);
     g_test_add_func("/server/visit/offloaded-at-the-end", test_offloaded_at_the_end);
     g_test_add_func("/server/visit/client-gone-amid-a-file", test_client_gone_amid_a_file);
     return g_test_run();
