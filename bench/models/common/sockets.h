@@ -1,0 +1,25 @@
+/*
+ * sockets.h - what every model does with sockets in the same way.
+ */
+#ifndef MODELS_SOCKETS_H
+#define MODELS_SOCKETS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Prints "<program>: <what>: <error of errno>" and ends the program with status 1, unless it is
+ * `fine`. */
+void require(bool fine, const char *what);
+
+/* A socket that listens on 127.0.0.1:`port`, or the end of the program. Several may share the port;
+ * what it accepts inherits TCP_NODELAY. `flags` are those of socket(2): SOCK_NONBLOCK. */
+int listen_on(unsigned port, int flags);
+
+/* A connection to 127.0.0.1:`port`, or -1 with errno. On loopback it is made at once, so connecting
+ * blocks in every model; `flags` are those of what is returned. */
+int connect_to(unsigned port, int flags);
+
+/* Sends all of it over a blocking socket. False when the peer has gone. */
+bool send_all(int fd, const char *bytes, size_t length);
+
+#endif

@@ -1,0 +1,57 @@
+/*
+ * thread.c - a thread for each connection. It blocks whenever its client or the service has nothing
+ * for it, and the kernel's scheduler finds another one to run.
+ */
+#include "common/blocking.h"
+#include "common/options.h"
+#include "common/sockets.h"
+#include "common/stop.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { STACK_BYTES = 256 * 1024, PATIENCE_US = 10000 };
+
+static void *serve(void *arg)
+{
+    struct talk_room room = {.spare = NULL};
+    serve_blocking((int)(intptr_t)arg, &room);
+    ask_no_more();
+    talk_room_close(&room);
+    return NULL;
+}
+
+static void start_thread(const pthread_attr_t *attributes, int fd)
+{
+    pthread_t thread;
+    int error = pthread_create(&thread, attributes, serve, (void *)(intptr_t)fd);
+    if (!error)
+        return;
+    close(fd);
+    fprintf(stderr, "thread: no thread for a connection: %s\n", strerror(error));
+}
+
+int main(int argc, char **argv)
+{
+    struct model_options options = model_options_read(argc, argv, 1);
+    pthread_attr_t attributes;
+    stop_on_signal();
+    blocking_service(options.service_port);
+    talk_open(ask_blocking, 0);
+    pthread_attr_init(&attributes);
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    pthread_attr_setstacksize(&attributes, STACK_BYTES);
+    int listener = listen_on(options.port, 0);
+    for (;;) {
+        int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+        if (fd >= 0)
+            start_thread(&attributes, fd);
+        else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
+            usleep(PATIENCE_US); /* until some connection has ended */
+    }
+}
