@@ -48,7 +48,7 @@ class Traits:
 
 LOOP = Traits(links=True)
 TRAITS = {
-    "cgi": Traits(requests_max=1),
+    "cgi": Traits(requests_max=1, at_once=POOL),
     "prefork": Traits(requests_max=100, at_once=POOL),
     "thread": Traits(),
     "pool": Traits(requests_max=100, at_once=POOL),

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Every model of bench/models answers the same: a subset of what the server's own tests ask."""
 
+import contextlib
 import functools
 import re
 import time
@@ -227,8 +228,9 @@ class Conformance:
         client = self.client()
         client.send(request("GET", "/fast")[:-2])
         client.half_close()
-        said = client.socket.recv(4096)  # nothing, or that it was not a request
-        self.assertFalse(said.startswith(b"HTTP/1.1 200"))
+        with contextlib.suppress(ConnectionResetError):
+            said = client.socket.recv(4096)  # nothing, or that it was not a request
+            self.assertFalse(said.startswith(b"HTTP/1.1 200"))
         self.assert_page(self.ask_once("GET", "/fast"))
 
     def test_answers_are_read_late(self):
@@ -271,8 +273,7 @@ class Conformance:
         client = self.client()
         client.send(request("POST", "/fast", "Content-Length: 10") + b"01234")
         response = client.read()
-        if not response.closes:
-            client.send(b"56789")
+        client.send(b"56789")
         self.assert_usable_or_ended(client, response)
 
     def test_expectation_of_a_body_that_is_not_wanted(self):

@@ -39,6 +39,13 @@ if(PYTHON3)
                  ENVIRONMENT "COREACTOR_MOVING_SERVER=$<TARGET_FILE:moving_server>")
 endif()
 
+# The models that bench/compare puts side by side.
+if(TARGET models_common AND PYTHON3)
+    e2e_test(models)
+    e2e_test(models_crowd RELEASE)
+    e2e_test(models_wait)
+endif()
+
 if(TARGET arena AND PYTHON3)
     e2e_test(examples RELEASE)
     set_property(TEST e2e-examples APPEND PROPERTY
