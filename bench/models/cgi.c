@@ -109,11 +109,11 @@ int main(int argc, char **argv)
     talk_open(ask_blocking, 1);
     int listener = listen_on(options.port, SOCK_NONBLOCK);
     children_open(options.pool);
-    bool full = false;
-    while (children_wait(full ? -1 : listener, -1)) {
-        if (!full)
+    int ready = 0;
+    while (ready >= 0) {
+        if (ready)
             start_child(listener, &options);
-        full = children_count() >= options.pool;
+        ready = children_wait(children_count() < options.pool ? listener : -1, -1);
     }
     children_end();
     return 0;
