@@ -8,7 +8,7 @@
  * It spends a fork, an exec with all its linking and page faults, and a connection on every
  * request. What it gets for that: nothing is left of a request that was answered.
  */
-#include "cgi_script.h"
+#include "cgi_environment.h"
 
 #include "common/blocking.h"
 #include "common/children.h"
@@ -16,11 +16,24 @@
 #include "common/sockets.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 enum { PROCESSES = 256, HEAD_ROOM = 16384, PAUSE_MS = 10 };
+
+static char script[PATH_MAX];
+
+/* It lies beside this program. */
+static void find_script(void)
+{
+    static const char name[] = "nph-script";
+    ssize_t length = readlink("/proc/self/exe", script, sizeof(script) - sizeof(name));
+    require(length > 0, "cannot find its own program");
+    strcpy(strrchr(script, '/') + 1, name);
+    require(access(script, X_OK) == 0, script);
+}
 
 /* Sleeps until more than `length` bytes have come: they are only looked at, so recv(2) would return
  * with the same ones again. */
@@ -55,7 +68,7 @@ static void become_script(int fd, char *head, size_t length)
     want_more_than(fd, 0);
     if (recv(fd, head, length, 0) == (ssize_t)length && dup2(fd, STDIN_FILENO) >= 0 &&
         dup2(fd, STDOUT_FILENO) >= 0)
-        execl("/proc/self/exe", CGI_SCRIPT, (char *)NULL);
+        execl(script, script, (char *)NULL);
     report_shortage("cannot execute the script", errno);
 }
 
@@ -91,19 +104,16 @@ static void start_child(int listener, const struct model_options *options)
 
 int main(int argc, char **argv)
 {
-    if (argc == 1 && strcmp(argv[0], CGI_SCRIPT) == 0) {
-        cgi_script();
-        return 0;
-    }
     struct model_options options = model_options_read(argc, argv, PROCESSES);
+    find_script();
     talk_open(ask_blocking, 1);
     int listener = listen_on(options.port, SOCK_NONBLOCK);
     children_open(options.pool);
-    bool full = false;
-    while (children_wait(full ? -1 : listener, -1)) {
-        if (!full)
+    int ready = 0;
+    while (ready >= 0) {
+        if (ready)
             start_child(listener, &options);
-        full = children_count() >= options.pool;
+        ready = children_wait(children_count() < options.pool ? listener : -1, -1);
     }
     children_end();
     return 0;

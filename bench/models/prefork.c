@@ -55,7 +55,7 @@ int main(int argc, char **argv)
     do {
         full = fill_pool(listener, options.pool);
         usleep(PAUSE_MS * 1000); /* what dies at once is not replaced at once */
-    } while (children_wait(-1, full ? -1 : 0));
+    } while (children_wait(-1, full ? -1 : 0) >= 0);
     children_end();
     return 0;
 }

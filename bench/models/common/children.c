@@ -17,14 +17,17 @@ static struct sigaction before[SIGNALS]; /* what a child gets back */
 static sigset_t mask_before;
 static sigset_t mask_of_waits;
 static volatile sig_atomic_t stopping;
+static volatile sig_atomic_t some_ended;
 
+static pid_t parent;
 static pid_t *children;
 static unsigned count;
 
-/* SIGCHLD has nothing to do but to end the wait. */
 static void on_signal(int number)
 {
-    if (number != SIGCHLD)
+    if (number == SIGCHLD)
+        some_ended = 1;
+    else
         stopping = 1;
 }
 
@@ -34,6 +37,7 @@ void children_open(unsigned most)
     sigset_t mask;
     children = calloc(most, sizeof(*children));
     require(children, "no room for children");
+    parent = getpid();
     sigemptyset(&mask);
     for (unsigned i = 0; i < SIGNALS; i++)
         sigaddset(&mask, signals[i]);
@@ -47,7 +51,7 @@ void children_open(unsigned most)
 }
 
 /* The mask comes last: a SIGINT that was typed meanwhile arrives then. */
-static void begin_child(pid_t parent)
+static void begin_child(void)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent) /* it was gone before it could be asked for */
@@ -59,10 +63,9 @@ static void begin_child(pid_t parent)
 
 pid_t children_fork(void)
 {
-    pid_t parent = getpid();
     pid_t child = fork();
     if (child == 0)
-        begin_child(parent);
+        begin_child();
     else if (child > 0)
         children[count++] = child;
     return child;
@@ -86,17 +89,19 @@ static void forget(pid_t child)
 static void reap(void)
 {
     pid_t child;
+    some_ended = 0;
     while ((child = waitpid(-1, NULL, WNOHANG)) > 0)
         forget(child);
 }
 
-bool children_wait(int fd, int timeout_ms)
+int children_wait(int fd, int timeout_ms)
 {
     struct pollfd readable = {.fd = fd, .events = POLLIN};
     const struct timespec timeout = {timeout_ms / 1000, timeout_ms % 1000 * 1000000L};
-    ppoll(&readable, 1, timeout_ms < 0 ? NULL : &timeout, &mask_of_waits);
-    reap();
-    return !stopping;
+    int ready = ppoll(&readable, 1, timeout_ms < 0 ? NULL : &timeout, &mask_of_waits);
+    if (some_ended)
+        reap();
+    return stopping ? -1 : ready > 0;
 }
 
 void children_end(void)

@@ -7,7 +7,6 @@
 #ifndef MODELS_CHILDREN_H
 #define MODELS_CHILDREN_H
 
-#include <stdbool.h>
 #include <sys/types.h>
 
 /* Before the first child: has room for `most` of them. From now on SIGTERM, SIGINT and SIGCHLD
@@ -23,8 +22,9 @@ pid_t children_fork(void);
 unsigned children_count(void);
 
 /* Waits until `fd` (unless it is -1) is readable, a child has ended, or `timeout_ms` are over (-1:
- * never), and takes note of those that have ended. False when the program is to be stopped. */
-bool children_wait(int fd, int timeout_ms);
+ * never), and takes note of those that have ended. Returns 1 when it is readable, -1 when the
+ * program is to be stopped, otherwise 0. */
+int children_wait(int fd, int timeout_ms);
 
 /* Ends all of them at once and waits for them. */
 void children_end(void);
