@@ -186,17 +186,16 @@ static size_t carry_on(struct talk *talk, const char *bytes, size_t length)
 static size_t answer_all(struct talk *talk, const char *bytes, size_t length)
 {
     size_t at = 0;
-    for (;;) {
-        size_t done = 0;
+    do {
         if (!talk->exchange) {
-            done = serve_next(talk, bytes + at, length - at);
-            at += done;
+            size_t head = serve_next(talk, bytes + at, length - at);
+            if (head == 0)
+                return at;
+            at += head;
         }
-        if (talk->exchange)
-            at += carry_on(talk, bytes + at, length - at);
-        if (talk->exchange || done == 0)
-            return at;
-    }
+        at += carry_on(talk, bytes + at, length - at);
+    } while (!talk->exchange);
+    return at;
 }
 
 /* `bytes` may lie in what is kept already. */
