@@ -118,8 +118,7 @@ func main() {
 	threads := readOption("threads", runtime.NumCPU(), "GOMAXPROCS")
 	pool := readOption("pool", 1000, "connections to the service, for each thread")
 	servicePort := readOption("service-port", 18599, "where the service listens")
-	flag.Parse()
-	if flag.NArg() > 0 {
+	if flag.Parse(); flag.NArg() > 0 {
 		flag.Usage()
 		os.Exit(2)
 	}
@@ -146,7 +145,6 @@ func main() {
 		}
 		answer(w, "text/plain", "waited\n")
 	})
-	err := http.ListenAndServe(fmt.Sprintf("127.0.0.1:%d", *port), nil)
-	fmt.Fprintln(os.Stderr, "goroutine:", err)
+	fmt.Fprintln(os.Stderr, "goroutine:", http.ListenAndServe(fmt.Sprintf("127.0.0.1:%d", *port), nil))
 	os.Exit(1)
 }
