@@ -16,23 +16,24 @@
 #include "common/sockets.h"
 
 #include <errno.h>
-#include <limits.h>
-#include <string.h>
+#include <glib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 enum { PROCESSES = 256, HEAD_ROOM = 16384, PAUSE_MS = 10 };
 
-static char script[PATH_MAX];
+static char *script;
 
 /* It lies beside this program. */
 static void find_script(void)
 {
-    static const char name[] = "nph-script";
-    ssize_t length = readlink("/proc/self/exe", script, sizeof(script) - sizeof(name));
-    require(length > 0, "cannot find its own program");
-    strcpy(strrchr(script, '/') + 1, name);
+    char *own = g_file_read_link("/proc/self/exe", NULL);
+    require(own, "cannot find its own program");
+    char *folder = g_path_get_dirname(own);
+    script = g_build_filename(folder, "nph-script", NULL);
     require(access(script, X_OK) == 0, script);
+    g_free(folder);
+    g_free(own);
 }
 
 /* Sleeps until more than `length` bytes have come: they are only looked at, so recv(2) would return

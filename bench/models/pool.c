@@ -15,21 +15,51 @@
 
 #include <errno.h>
 #include <glib.h>
+#include <pthread.h>
 #include <semaphore.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 enum { THREADS = 64, REQUESTS_MAX = 100, QUEUE_MAX = 1024 };
 
-static GAsyncQueue *queue; /* of descriptors; none is 0, which the queue could not hold */
-static sem_t places;       /* in the queue that are free */
+/* Of descriptors. One thread puts, and only those that take have to agree. No GAsyncQueue: that has
+ * no bound, and allocates for what it holds. */
+static struct {
+    int fds[QUEUE_MAX];
+    unsigned put, taken; /* how many ever */
+    sem_t places;        /* that are free */
+    sem_t filled;        /* and those that are not */
+    pthread_mutex_t taking;
+} queue = {.taking = PTHREAD_MUTEX_INITIALIZER};
+
+static void wait_for(sem_t *semaphore)
+{
+    while (sem_wait(semaphore) < 0 && errno == EINTR)
+        ;
+}
+
+static void put(int fd)
+{
+    queue.fds[queue.put++ % QUEUE_MAX] = fd;
+    sem_post(&queue.filled);
+}
+
+static int take(void)
+{
+    wait_for(&queue.filled);
+    pthread_mutex_lock(&queue.taking);
+    int fd = queue.fds[queue.taken++ % QUEUE_MAX];
+    pthread_mutex_unlock(&queue.taking);
+    sem_post(&queue.places);
+    return fd;
+}
 
 static gpointer serve(gpointer arg)
 {
     struct talk_room room = {.spare = NULL};
     (void)arg;
     for (;;) {
-        int fd = GPOINTER_TO_INT(g_async_queue_pop(queue));
-        sem_post(&places);
+        int fd = take();
         blocking_patience(fd, BLOCKING_PATIENCE_S);
         serve_blocking(fd, &room, (struct http_text){NULL, 0});
     }
@@ -49,28 +79,21 @@ static void start_threads(unsigned count)
     }
 }
 
-static void take_place(void)
-{
-    while (sem_wait(&places) < 0 && errno == EINTR)
-        ;
-}
-
 int main(int argc, char **argv)
 {
     struct model_options options = model_options_read(argc, argv, THREADS);
     stop_on_signal();
     blocking_service(options.service_port);
     talk_open(ask_blocking, REQUESTS_MAX);
-    queue = g_async_queue_new();
-    require(sem_init(&places, 0, QUEUE_MAX) == 0, "cannot make the queue");
+    require(sem_init(&queue.places, 0, QUEUE_MAX) == 0 && sem_init(&queue.filled, 0, 0) == 0,
+            "cannot make the queue");
     int listener = listen_on(options.port, 0);
     start_threads(options.pool);
     for (;;) {
-        take_place();
-        int fd;
-        do {
+        wait_for(&queue.places);
+        int fd = -1;
+        while (fd < 0)
             fd = accept_blocking(listener);
-        } while (fd < 0);
-        g_async_queue_push(queue, GINT_TO_POINTER(fd));
+        put(fd);
     }
 }

@@ -7,7 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { READ_MAX = 16384, LINGER_S = 1 };
+enum { READ_MAX = 16384, LINGER_S = 1, SHORTAGE_US = 100000 };
 
 static unsigned service_port;
 static _Thread_local int service = -1;
@@ -26,6 +26,15 @@ static ssize_t receive(int fd, char *bytes, size_t length)
     return got;
 }
 
+/* A client that is refused asks again at once: what there is no room for is not tried all the time.
+ */
+static int connect_failed(int error)
+{
+    if (is_shortage(error))
+        usleep(SHORTAGE_US);
+    return -error;
+}
+
 /* One that was idle may have been closed meanwhile: then once more with a new one. */
 int ask_blocking(struct http_request *request, struct http_response *response)
 {
@@ -34,7 +43,7 @@ int ask_blocking(struct http_request *request, struct http_response *response)
     for (bool fresh = false; !fresh;) {
         fresh = service < 0;
         if (fresh && (service = connect_to(service_port, 0)) < 0)
-            return -errno;
+            return connect_failed(errno);
         if (send_all(service, &byte, 1) && receive(service, &byte, 1) == 1)
             return 0;
         close(service);

@@ -54,10 +54,15 @@ int listen_on(unsigned port, int flags)
     return fd;
 }
 
+bool is_shortage(int error)
+{
+    return error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS;
+}
+
 int accept_blocking(int listener)
 {
     int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-    if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS))
+    if (fd < 0 && is_shortage(errno))
         usleep(PATIENCE_US);
     return fd;
 }

@@ -19,6 +19,9 @@ void report_shortage(const char *what, int error);
  * what it accepts inherits TCP_NODELAY. `flags` are those of socket(2): SOCK_NONBLOCK. */
 int listen_on(unsigned port, int flags);
 
+/* Whether `error` says that the system has no room for another descriptor at present. */
+bool is_shortage(int error);
+
 /* A connection, which blocks, or -1 when there is none. When the system has no room for another
  * one, it takes 10 ms to say so: until then some connection may have ended. */
 int accept_blocking(int listener);
