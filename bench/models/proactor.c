@@ -130,18 +130,23 @@ static void lend(struct loop *loop, unsigned buffer)
 
 /* --- clients --- */
 
-/* What is under way ends soon, for its connection is shut. */
-static void leave(struct client *client)
+/* Nothing more is done for it; what is under way for it ends soon. */
+static void abandon(struct client *client)
 {
-    struct loop *loop = client->loop;
-    if (!client->leaving)
-        shutdown(client->fd, SHUT_RDWR);
+    if (client->leaving)
+        return;
     client->leaving = true;
+    if (client->receiving || client->sending)
+        shutdown(client->fd, SHUT_RDWR);
     if (client->lingering)
-        cancel(loop, tag(client, LINGER));
+        cancel(client->loop, tag(client, LINGER));
+}
+
+static void free_if_complete(struct client *client)
+{
     if (client->receiving || client->sending || client->asking || client->lingering)
         return;
-    start_close(loop, client->fd);
+    start_close(client->loop, client->fd);
     talk_end(&client->talk);
     buffer_free(&client->sends);
     buffer_free(&client->held);
@@ -163,11 +168,10 @@ static void hold(struct client *client, const char *bytes, size_t length)
 {
     if (client->next == TALK_ENDS)
         return;
-    if (!buffer_reserve(&client->held, length)) {
-        client->leaving = true;
-        return;
-    }
-    buffer_put(&client->held, bytes, length);
+    if (buffer_reserve(&client->held, length))
+        buffer_put(&client->held, bytes, length);
+    else
+        abandon(client);
     if (client->held.length > HELD_MAX && client->receiving)
         cancel(client->loop, tag(client, RECEIVE));
 }
@@ -180,23 +184,23 @@ static void take_held(struct client *client)
     buffer_free(&held);
 }
 
-/* Starts what can be done next, when something is complete. */
-static void go_on(struct client *client)
+static void send_answers(struct client *client)
 {
-    if (client->leaving) {
-        leave(client);
-        return;
-    }
+    struct buffer sent = client->sends;
+    client->sends = client->talk.out;
+    client->sent = 0;
+    client->talk.out = sent;
+    client->talk.out.length = 0;
+    start_send(client);
+}
+
+/* Starts what can be done next for a client that stays. */
+static void carry_on(struct client *client)
+{
     if (!client->sending && client->next == TALK_READS && client->held.length)
         take_held(client);
-    if (!client->sending && client->talk.out.length) {
-        struct buffer sent = client->sends;
-        client->sends = client->talk.out;
-        client->talk.out = sent;
-        client->talk.out.length = 0;
-        client->sent = 0;
-        start_send(client);
-    }
+    if (!client->sending && client->talk.out.length)
+        send_answers(client);
     if (!client->receiving && !client->ended && client->held.length <= HELD_MAX) {
         start_receive(client->loop, client->fd, tag(client, RECEIVE));
         client->receiving = true;
@@ -204,9 +208,18 @@ static void go_on(struct client *client)
     if (client->sending || client->next == TALK_PENDS)
         return;
     if (client->ended)
-        leave(client);
+        abandon(client);
     else if (client->next == TALK_ENDS)
         linger(client);
+}
+
+/* When something is complete. The client may be gone afterwards. */
+static void go_on(struct client *client)
+{
+    if (!client->leaving)
+        carry_on(client);
+    if (client->leaving)
+        free_if_complete(client);
 }
 
 static void on_received(struct client *client, const struct io_uring_cqe *cqe, const char *bytes)
@@ -219,7 +232,7 @@ static void on_received(struct client *client, const struct io_uring_cqe *cqe, c
     else if (cqe->res == 0)
         client->ended = true;
     else if (cqe->res != -ENOBUFS && cqe->res != -ECANCELED)
-        client->leaving = true;
+        abandon(client);
     go_on(client);
 }
 
@@ -227,9 +240,16 @@ static void on_sent(struct client *client, int result)
 {
     client->sending = false;
     if (result <= 0)
-        client->leaving = true;
+        abandon(client);
     else if ((client->sent += (size_t)result) < client->sends.length)
         start_send(client);
+    go_on(client);
+}
+
+static void on_lingered(struct client *client)
+{
+    client->lingering = false;
+    abandon(client);
     go_on(client);
 }
 
@@ -245,7 +265,11 @@ static void on_accepted(struct loop *loop, const struct io_uring_cqe *cqe)
     } else if (cqe->res >= 0) {
         start_close(loop, cqe->res);
     }
-    if (!(cqe->flags & IORING_CQE_F_MORE)) /* descriptors or memory are short */
+    if (cqe->flags & IORING_CQE_F_MORE)
+        return;
+    if (cqe->res >= 0)
+        start_accept(loop);
+    else /* descriptors or memory are short */
         start_timer(loop, &patience, tag(loop, PATIENCE));
 }
 
@@ -327,8 +351,7 @@ static void on_complete(struct loop *loop, const struct io_uring_cqe *cqe)
         on_sent(of, cqe->res);
         break;
     case LINGER:
-        ((struct client *)of)->lingering = false;
-        leave(of);
+        on_lingered(of);
         break;
     default:
         break;
@@ -379,25 +402,25 @@ static void turn(struct loop *loop)
 int main(int argc, char **argv)
 {
     struct model_options options = model_options_read(argc, argv, 1000);
-    struct loop *loops = calloc(options.threads, sizeof(*loops));
+    int *listeners = calloc(options.threads, sizeof(*listeners));
     struct io_uring probe;
-    require(loops, "no memory");
+    require(listeners, "no memory");
     stop_on_signal();
     open_ring(&probe);
     io_uring_queue_exit(&probe);
     talk_open(ask, 0);
     for (unsigned i = 0; i < options.threads; i++)
-        loops[i].listener = listen_on(options.port, 0);
+        listeners[i] = listen_on(options.port, 0);
     omp_set_dynamic(0);
 #pragma omp parallel num_threads(options.threads)
     {
-        struct loop *loop = &loops[omp_get_thread_num()];
-        loop->links = (struct links){.watch = watch, .forget = forget, .put = put};
-        links_open(&loop->links, options.service_port, options.pool);
-        open_ring(&loop->ring);
-        open_buffers(loop);
-        start_accept(loop);
+        struct loop loop = {.listener = listeners[omp_get_thread_num()],
+                            .links = {.watch = watch, .forget = forget, .put = put}};
+        links_open(&loop.links, options.service_port, options.pool);
+        open_ring(&loop.ring);
+        open_buffers(&loop);
+        start_accept(&loop);
         for (;;)
-            turn(loop);
+            turn(&loop);
     }
 }
