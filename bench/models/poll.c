@@ -6,12 +6,11 @@
  */
 #include "waits.h"
 
+#include "common/client.h"
 #include "common/farewell.h"
-#include "common/links.h"
 #include "common/options.h"
 #include "common/sockets.h"
 #include "common/stop.h"
-#include "common/talk.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -21,18 +20,9 @@
 
 enum { READ_MAX = 16384, PATIENCE_MS = 10, LINKS = 1000 };
 
-struct connection {
-    int fd; /* -1: has gone, while the service was being asked for it */
-    enum talk_next next;
-    size_t sent; /* of talk.out */
-    struct talk talk;
-    struct question question;
-    struct http_response *response; /* that needs the question's answer */
-};
-
 /* What a descriptor is for; neither: it is the listener. */
 struct use {
-    struct connection *connection;
+    struct client *client;
     struct link *link;
 };
 
@@ -59,107 +49,75 @@ static void forget_link(struct links *its, struct link *link)
 
 static int ask(struct http_request *request, struct http_response *response)
 {
-    struct connection *connection =
-        (struct connection *)((char *)talk_of(response) - offsetof(struct connection, talk));
     (void)request;
-    connection->response = response;
-    int error = links_ask(&links, &connection->question);
-    return error ? error : HTTP_PENDING;
+    return client_ask(response, &links);
 }
 
-static void release(struct connection *connection)
+static void end(struct client *client, bool politely)
 {
-    talk_end(&connection->talk);
-    free(connection);
-}
-
-/* `politely`, after the last answer; otherwise the client has gone, but the service may still be
- * about to answer a question of it. */
-static void end(struct connection *connection, bool politely)
-{
-    waits_forget(connection->fd);
-    uses[connection->fd].connection = NULL;
+    waits_forget(client->fd);
+    uses[client->fd].client = NULL;
     if (politely)
-        farewell(&farewells, connection->fd);
+        farewell(&farewells, client->fd);
     else
-        close(connection->fd);
-    connection->fd = -1;
-    if (connection->next != TALK_PENDS)
-        release(connection);
+        close(client->fd);
+    client_release(client);
 }
 
-/* Sends what there is, and watches for what the connection needs next. */
-static void send_out(struct connection *connection)
+/* Sends what there is, and watches for what the client needs next. */
+static void send_out(struct client *client)
 {
-    struct buffer *out = &connection->talk.out;
-    while (connection->sent < out->length) {
-        ssize_t sent = send(connection->fd, out->bytes + connection->sent,
-                            out->length - connection->sent, MSG_NOSIGNAL);
-        if (sent >= 0) {
-            connection->sent += (size_t)sent;
-        } else if (errno == EAGAIN) {
-            waits_watch(connection->fd, POLLOUT);
-            return;
-        } else if (errno != EINTR) {
-            end(connection, false);
-            return;
-        }
-    }
-    connection->sent = out->length = 0;
-    if (connection->next == TALK_ENDS)
-        end(connection, true);
+    static const short watched[] = {
+        [CLIENT_INPUT] = POLLIN, [CLIENT_ROOM] = POLLOUT, [CLIENT_LINK] = 0};
+    enum client_wait wait = client_send(client);
+    if (wait == CLIENT_ENDS || wait == CLIENT_LOST)
+        end(client, wait == CLIENT_ENDS);
     else
-        waits_watch(connection->fd, connection->next == TALK_READS ? POLLIN : 0);
+        waits_watch(client->fd, watched[wait]);
 }
 
-static void receive(struct connection *connection)
+static void receive(struct client *client)
 {
     static char bytes[READ_MAX];
-    ssize_t got = recv(connection->fd, bytes, sizeof(bytes), 0);
+    ssize_t got = recv(client->fd, bytes, sizeof(bytes), 0);
     if (got > 0) {
-        connection->next = talk_on(&connection->talk, bytes, (size_t)got);
-        send_out(connection);
+        client->next = talk_on(&client->talk, bytes, (size_t)got);
+        send_out(client);
     } else if (got == 0 || (errno != EAGAIN && errno != EINTR)) {
-        end(connection, false);
+        end(client, false);
     }
 }
 
-static void on_connection(struct connection *connection, short found)
+static void on_client(struct client *client, short found)
 {
-    if (connection->talk.out.length)
-        send_out(connection);
-    else if (connection->next != TALK_PENDS)
-        receive(connection);
-    else if (found & (POLLERR | POLLHUP))
-        end(connection, false);
+    if (client->talk.out.length)
+        send_out(client);
+    else if (client->next != TALK_PENDS)
+        receive(client);
+    else if (found & (POLLERR | POLLHUP)) /* which poll(2) reports unasked */
+        end(client, false);
 }
 
 static void on_link(struct link *link)
 {
     for (struct question *next, *done = links_read(&links, link); done; done = next) {
-        struct connection *connection =
-            (struct connection *)((char *)done - offsetof(struct connection, question));
         next = done->next;
-        workload_finish(connection->response, done->error);
-        if (connection->fd < 0) {
-            release(connection);
-            continue;
-        }
-        connection->next = talk_on(&connection->talk, NULL, 0);
-        send_out(connection);
+        struct client *client = client_answered(done);
+        if (client)
+            send_out(client);
     }
 }
 
 static void welcome(int fd)
 {
-    struct connection *connection = malloc(sizeof(*connection));
-    if (!connection || !waits_watch(fd, POLLIN)) {
-        free(connection);
+    struct client *client = malloc(sizeof(*client));
+    if (!client || !waits_watch(fd, POLLIN)) {
+        free(client);
         close(fd);
         return;
     }
-    *connection = (struct connection){.fd = fd, .talk.room = &room};
-    uses[fd].connection = connection;
+    *client = (struct client){.fd = fd, .talk.room = &room};
+    uses[fd].client = client;
 }
 
 /* Returns for how many milliseconds it is of no use to try again. */
@@ -178,8 +136,8 @@ static int accept_all(int listener)
 
 static void on_descriptor(int fd, short found)
 {
-    if (uses[fd].connection)
-        on_connection(uses[fd].connection, found);
+    if (uses[fd].client)
+        on_client(uses[fd].client, found);
     else if (uses[fd].link)
         on_link(uses[fd].link);
 }
