@@ -112,8 +112,8 @@ def program(name):
         raise unittest.SkipTest("proactor was built without: no liburing")
     if name == "proactor" and not may_use_io_uring():
         raise unittest.SkipTest("io_uring is forbidden here")
-    if name == "coroutine" and SANITIZE == "thread" and not path.exists():
-        raise unittest.SkipTest("coroutines have stacks that the thread sanitizer does not know")
+    if name == "coroutine" and SANITIZE and not path.exists():
+        raise unittest.SkipTest("sanitizers do not know the stacks of coroutines")
     if not path.exists():
         raise AssertionError(f"{path} is not built")
     return path
