@@ -2,15 +2,14 @@
 """How every model of bench/models takes crowds, bad manners and signals."""
 
 import contextlib
-import re
 import signal
 import socket
 import subprocess
 import unittest
 
 from client import PAGE, PATIENCE_S, request
-from harness import SANITIZE, environment, in_child, raise_descriptor_limit, scaled, wait_until
-from models import (KeptPort, ModelTest, Service, for_each_model, program, session, start_model)
+from harness import in_child, raise_descriptor_limit, scaled, wait_until
+from models import ModelTest, Service, for_each_model, program, quick_to_end, session
 
 CROWD = 1000
 BEYOND = 1200  # more than a set of select(2) has room for
@@ -184,7 +183,7 @@ class Crowds:
     def refuses_to_start(self, *options):
         """The status and what it says."""
         done = subprocess.run([program(self.MODEL), *map(str, options)], stdin=subprocess.DEVNULL,
-                              capture_output=True, env=environment(), preexec_fn=in_child(None),
+                              capture_output=True, env=quick_to_end(), preexec_fn=in_child(None),
                               timeout=PATIENCE_S, check=False)
         self.assertEqual(done.stdout, b"")
         return done.returncode, done.stderr.decode()
