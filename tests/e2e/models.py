@@ -122,11 +122,12 @@ def program(name):
 def session(leader):
     """The processes of a session that have not ended."""
     found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
+    for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
         with contextlib.suppress(OSError):
-            fields = stat.read_text(encoding="utf-8", errors="replace").rsplit(")", 1)[1].split()
-            if int(fields[3]) == leader and fields[0] not in "ZX":
-                found.append(int(stat.parent.name))
+            if os.getsid(pid) == leader:
+                state = Path(f"/proc/{pid}/stat").read_bytes().rsplit(b")", 1)[1].split()[0]
+                if state not in (b"Z", b"X"):
+                    found.append(pid)
     return found
 
 
