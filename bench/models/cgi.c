@@ -66,7 +66,7 @@ static int look_at_head(int fd, char *bytes, struct http_request *request)
 /* Takes the head, so that what is left for the script is the body, and becomes it. */
 static void become_script(int fd, char *head, size_t length)
 {
-    want_more_than(fd, 0);
+    want_more_than(fd, 0); /* as the script expects it */
     if (recv(fd, head, length, 0) == (ssize_t)length && dup2(fd, STDIN_FILENO) >= 0 &&
         dup2(fd, STDOUT_FILENO) >= 0)
         execl(script, script, (char *)NULL);
