@@ -3,8 +3,9 @@
 #include "common/sockets.h"
 
 #include <errno.h>
-#include <sys/mman.h>
+#include <stdlib.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 enum {
     SUBMISSIONS = 1024, /* of a turn; with more, some are submitted earlier */
@@ -42,8 +43,9 @@ static void lend(struct ring *ring, unsigned buffer)
 static void open_buffers(struct ring *ring)
 {
     size_t size = BUFFERS * (sizeof(struct io_uring_buf) + BUFFER_BYTES);
-    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    require(memory != MAP_FAILED, "no memory for buffers");
+    void *memory;
+    errno = posix_memalign(&memory, (size_t)sysconf(_SC_PAGESIZE), size);
+    require(errno == 0, "no memory for buffers");
     struct io_uring_buf_reg all = {.ring_addr = (uintptr_t)memory, .ring_entries = BUFFERS};
     errno = -io_uring_register_buf_ring(&ring->uring, &all, 0);
     require(errno == 0, "cannot lend buffers to the kernel");
