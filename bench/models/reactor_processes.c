@@ -23,6 +23,8 @@ enum { PROCESSES_MAX = 1024 };
 static pid_t children[PROCESSES_MAX];
 static unsigned running;
 
+/* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): the linker's names */
+
 /* The library refuses a port on which somebody listens already, since SO_REUSEPORT would share it
  * by mistake. Here that is what is meant: linked with --wrap, the children do not ask; the parent
  * does, before there are any. */
@@ -44,6 +46,8 @@ static void probe(unsigned port)
     errno = -__real_listener_probe(&address);
     require(errno == 0, "cannot listen");
 }
+
+/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 
 /* It ends with the parent, however that ends. */
 static void start(const struct model_options *options, const sigset_t *before)

@@ -38,8 +38,7 @@ enum {
 
 #define MILLISECOND INT64_C(1000000)
 #define DELAY       (10 * MILLISECOND)
-#define PATIENCE    (10 * MILLISECOND) /* until accepting is tried again when descriptors are short \
-                                        */
+#define PATIENCE    (10 * MILLISECOND) /* until it accepts again when descriptors are short */
 
 /* By descriptor. */
 static struct client {
