@@ -45,17 +45,20 @@ class Traits:
     at_once: int = 0          # connections that it serves at a time; 0: all
     connections_max: int = 0  # that it can have, about; 0: as many as descriptors
     links: bool = False       # --pool bounds its connections to the service, of a thread
-    own_http: bool = False    # it is not our library that parses and answers
+    sockets: int = 1          # that its processes have open when nobody is connected
 
 
-LOOP = Traits(links=True)
+LOOP = Traits(links=True, sockets=THREADS)
+ONE_LOOP = Traits(links=True)
 TRAITS = {
     "cgi": Traits(requests_max=1, at_once=POOL),
-    "prefork": Traits(requests_max=100, at_once=POOL),
+    "prefork": Traits(requests_max=100, at_once=POOL, sockets=POOL + 1),
     "thread": Traits(),
     "pool": Traits(requests_max=100, at_once=POOL),
     "select": Traits(links=True, connections_max=1000),
-    "goroutine": Traits(own_http=True),
+    "poll": ONE_LOOP,
+    "reactor-one": ONE_LOOP,
+    "goroutine": Traits(),
 }
 
 
@@ -340,6 +343,11 @@ class ModelTest(unittest.TestCase):
         model = start_model(self.MODEL, service_port, *options)
         self.addCleanup(model.finish)
         return model
+
+    def sockets(self, model):
+        """How many it has open when all of its threads and processes have started."""
+        wait_until(lambda: model.sockets() == self.traits.sockets, "it has all of its listeners")
+        return self.traits.sockets
 
     def connect(self, model, **options):
         client = model.client(**options)
