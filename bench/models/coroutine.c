@@ -67,6 +67,13 @@ static const uint64_t LINK = 1;
 
 static _Thread_local struct loop loop;
 
+static bool watch(struct connection *self, int operation)
+{
+    struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+                                .data.ptr = self};
+    return epoll_ctl(loop.epoll, operation, self->fd, &event) == 0;
+}
+
 /* --- calls that seem to block --- */
 
 static void await(struct connection *self, uint32_t events)
@@ -85,9 +92,11 @@ static ssize_t receive(struct connection *self)
         if (!loop.blocks && !(loop.blocks = calloc(1, sizeof(*loop.blocks))))
             return -1;
         ssize_t got = recv(self->fd, loop.blocks->bytes, BLOCK_BYTES, 0);
-        /* A short read has emptied the socket; what comes later is an event of its own. */
-        if (got < BLOCK_BYTES)
-            self->ready &= ~(uint32_t)EPOLLIN;
+        /* A short read has emptied the socket; what comes later is an event of its own. After a
+         * full one it is the others' turn, and epoll has to look again. */
+        self->ready &= ~(uint32_t)EPOLLIN;
+        if (got == BLOCK_BYTES && !watch(self, EPOLL_CTL_MOD))
+            return -1;
         if (got >= 0 || errno != EAGAIN)
             return got;
     }
@@ -160,9 +169,7 @@ static void serve(void *arg)
 {
     struct connection self = {
         .fd = (int)(intptr_t)arg, .fiber = fiber_self(), .talk.room = &loop.room};
-    struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
-                                .data.ptr = &self};
-    if (epoll_ctl(loop.epoll, EPOLL_CTL_ADD, self.fd, &event) == 0)
+    if (watch(&self, EPOLL_CTL_ADD))
         converse(&self);
     else
         close(self.fd);
