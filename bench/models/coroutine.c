@@ -17,6 +17,7 @@
 #include "common/talk.h"
 
 #include <errno.h>
+#include <glib.h>
 #include <omp.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -262,8 +263,7 @@ int main(int argc, char **argv)
     struct model_options options = model_options_read(argc, argv, LINKS);
     stop_on_signal();
     talk_open(ask, 0);
-    int *listeners = calloc(options.threads, sizeof(*listeners));
-    require(listeners, "cannot listen");
+    int *listeners = g_new(int, options.threads);
     for (unsigned i = 0; i < options.threads; i++)
         listeners[i] = listen_on(options.port, SOCK_NONBLOCK);
     omp_set_dynamic(0);
