@@ -107,12 +107,12 @@ static void on_readable(int fd, void *arg)
         return;
     if (got > 0)
         client->next = talk_on(&client->talk, bytes, (size_t)got);
-    if (got <= 0)
-        end(client, false);
-    else if (client->talk.out.length == 0 && client->next == TALK_PENDS)
-        reactor_deregister(fd);
-    else if ((client->talk.out.length || client->next == TALK_ENDS) &&
-             !reactor_reregister(fd, EPOLLOUT, on_writable, client))
+    if (got > 0 && client->talk.out.length == 0 && client->next != TALK_ENDS) {
+        if (client->next == TALK_PENDS)
+            reactor_deregister(fd);
+        return;
+    }
+    if (got <= 0 || !reactor_reregister(fd, EPOLLOUT, on_writable, client))
         end(client, false);
 }
 
