@@ -35,7 +35,7 @@ DELAY_S = 0.01  # of the service
 IO_URING_SETUP = 425  # of every architecture
 # What the leak sanitizer says when the process it looks into is killed meanwhile, as children may be.
 LEAK_CHECK = re.compile(r"==\d+==Unable to get registers from thread \d+\.\n")
-# One thread each, in however many processes; or Go's.
+# Of one loop, or one connection, a process; or Go's.
 SINGLE_THREADED = ("cgi", "prefork", "select", "poll", "reactor-one", "reactor-processes", "goroutine")
 NAMES = tuple(model.name for model in MODELS)
 

@@ -14,7 +14,8 @@ from models import ModelTest, Service, for_each_model, program, quick_to_end, se
 CROWD = 1000
 BEYOND = 1200  # more than a set of select(2) has room for
 # What the library says at the end of a drain, which its models have.
-CUT_OFF = r"(\n\(\S+:\d+\): coreactor-WARNING \*\*: [\d:.]+: the drain's time was over: \d+ connections were cut off\n)*"
+CUT_OFF = (r"(\n\(\S+:\d+\): coreactor-WARNING \*\*: [\d:.]+: "
+           r"the drain's time was over: \d+ connections were cut off\n)*")
 
 service = None
 
