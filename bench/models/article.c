@@ -44,7 +44,7 @@ struct reactor {
 static struct reactor *reactor;
 #pragma omp threadprivate(reactor)
 
-/* GLib ends the program when memory does, as the article's server: the table is the article's. */
+/* As in the article, a table that cannot grow ends the program: that is how GLib allocates. */
 static bool reactor_control(int operation, int fd, uint32_t interest, void (*callback)(int, void *),
                             void *arg)
 {

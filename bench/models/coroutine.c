@@ -272,4 +272,5 @@ int main(int argc, char **argv)
         require(omp_get_num_threads() == (int)options.threads, "cannot start every thread");
         run(listeners[omp_get_thread_num()], &options);
     }
+    g_free(listeners);
 }
