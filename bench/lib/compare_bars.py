@@ -1,4 +1,5 @@
-"""The charts of bench/compare that are bars: what a request costs, a bar a server."""
+"""The charts of bench/compare that have a row a server: what a request costs."""
+import math
 from statistics import median
 
 from lib import charts, compare_figures
@@ -35,12 +36,14 @@ def longest(found):
 
 
 def boxes(found, theme, most):
-    """Blocks of data and what draws them: a colour for each part, another two for ours."""
+    """Blocks of data and what draws them: a colour for each part, another two for ours. A bar that is cut keeps the
+    proportion of its parts."""
     blocks, plots = [], []
+    found = [(server, place, [value * min(1, most / (sum(values) or 1)) for value in values]) for server, place, values in found]
     for emphasised, colours in COLOURS[theme.suffix].items():
         for part, colour in enumerate(colours):
             data = charts.identifier("part", str(part), "ours" if emphasised else "others")
-            lines = [(min(sum(values[:part]), most), min(sum(values[:part + 1]), most), place - 0.36, place + 0.36)
+            lines = [(sum(values[:part]), sum(values[:part + 1]), place - 0.36, place + 0.36)
                      for server, place, values in found if (server == OURS) == emphasised and len(values) > part]
             if lines:
                 blocks.append(charts.block(data, lines))
@@ -48,42 +51,75 @@ def boxes(found, theme, most):
     return blocks, plots
 
 
-def words(found, theme, most, digits):
-    """Each bar's number at its end."""
+def words(found, theme, place_of, form, cut=math.inf):
+    """Each server's number, right of where it ends."""
     lines = []
     for server, place, values in found:
         total = sum(values)
-        text = f"{total:,.{digits}f}" + (" {/:Italic (cut)}" if total > most else "")
-        if server == OURS:
-            text = "{/:Bold %s}" % text
-        lines.append(f"set label \"{text}\" at {min(total, most):.6g},{place} left offset 0.6,0 font ',14' textcolor rgb '{theme.ink}'")
+        text = f"{total:{form}}" + (" {/:Italic (cut)}" if total > cut else "")
+        lines.append(f"set label \"{weight(server, text)}\" at {place_of(total):.6g},{place} left offset 0.8,0 font ',14' "
+                     f"textcolor rgb '{theme.ink}'")
     return lines
 
 
-def chart(samples, theme, parts, title, subtitle, digits):
-    found = rows(samples, parts)
-    if not found or not any(sum(values) for _, _, values in found):
-        return None
-    most, last = longest(found), found[-1][1]
+def weight(server, text):
+    return "{/:Bold %s}" % text if server == OURS else text
+
+
+def frame(found, theme, title, subtitle):
+    """What both charts have, and their height."""
+    last = found[-1][1]
     height = int(HEAD + FOOT + BAR * (last + 1))
-    blocks, plots = boxes(found, theme, most)
-    names = ", ".join(f'"{"{/:Bold %s}" % server if server == OURS else server}" {place}' for server, place, _ in found)
-    return "\n".join(["set encoding utf8", "unset border", "unset key", "unset xtics",
-                      f"set ytics ({names}) nomirror scale 0 font ',15' textcolor rgb '{theme.ink}'",
-                      f"set label 101 \"{title}\" at screen 0.017,screen {1 - 34 / height:.4f} left font ',21' textcolor rgb '{theme.ink}'",
-                      f"set label 102 \"{subtitle}\" at screen 0.017,screen {1 - 68 / height:.4f} left font ',15' textcolor rgb '{theme.ink}'",
-                      "set style fill solid 1.0 noborder", "set lmargin at screen 0.155", "set rmargin at screen 0.91",
-                      f"set tmargin at screen {1 - HEAD / height:.4f}", f"set bmargin at screen {FOOT / height:.4f}",
-                      f"set xrange [0:{most:.6g}]", f"set yrange [{last + 0.5}:-0.5]",
-                      *words(found, theme, most, digits), *blocks, "plot " + ", \\\n     ".join(plots)]) + "\n", height
+    names = ", ".join(f'"{weight(server, server)}" {place}' for server, place, _ in found)
+    return [f"""
+set encoding utf8
+unset border
+unset key
+unset xtics
+set ytics ({names}) nomirror scale 0 font ',15' textcolor rgb '{theme.ink}'
+set label 101 "{title}" at screen 0.017,screen {1 - 30 / height:.4f} left font ',21' textcolor rgb '{theme.ink}'
+set label 102 "{subtitle}" at screen 0.017,screen {1 - 62 / height:.4f} left font ',15' textcolor rgb '{theme.ink}'
+set style fill solid 1.0 noborder
+set lmargin at screen 0.155
+set rmargin at screen 0.91
+set tmargin at screen {1 - HEAD / height:.4f}
+set bmargin at screen {FOOT / height:.4f}
+set yrange [{last + 0.5}:-0.5]"""], height
 
 
 def cpu(samples, theme):
-    return chart(samples, theme, ("user_us", "system_us"), "CPU time of the server per request, µs",
-                 f"less is better; dark: its own code, light: the kernel for it; the constant page, {USUAL} connections, "
-                 "medians", 1)
+    """Bars of two parts."""
+    found = rows(samples, ("user_us", "system_us"))
+    if not any(sum(values) for _, _, values in found):
+        return None
+    most = longest(found)
+    blocks, plots = boxes(found, theme, most)
+    script, height = frame(found, theme, "CPU time of the server per request, µs",
+                           "less is better; left: its own code, right: the kernel's for it; "
+                           f"the constant page, {USUAL} connections, medians")
+    script += [f"set xrange [0:{most:.6g}]", *words(found, theme, lambda total: min(total, most), ",.1f", most), *blocks,
+               "plot " + ", \\\n     ".join(plots)]
+    return "\n".join(script) + "\n", height
 
 
 def switches(samples, theme):
-    return chart(samples, theme, ("switches",), "Context switches of the server per request",
-                 f"voluntary and involuntary; the constant page, {USUAL} connections, medians", 3)
+    """Dots: some have a thousand times as many as others, and a bar has no length on a logarithmic axis."""
+    found = rows(samples, ("switches",))
+    above = [values[0] for _, _, values in found if values[0] > 0]
+    if not above:
+        return None
+    least, most = min(above) / 2, max(above) * 1.1
+    blocks, plots = [], []
+    for emphasised, colours in COLOURS[theme.suffix].items():
+        data = charts.identifier("dots", "ours" if emphasised else "others")
+        dots = [(max(values[0], least), place) for server, place, values in found if (server == OURS) == emphasised]
+        if dots:
+            blocks.append(charts.block(data, dots))
+            plots += [f"${data} u ({least:.6g}):2:($1-{least:.6g}):(0) w vectors nohead lw 2 lc rgb '{colours[1]}' notitle",
+                      f"${data} u 1:2 w points pt 7 ps 1.5 lc rgb '{colours[0]}' notitle"]
+    script, height = frame(found, theme, "Context switches of the server per request",
+                           "less is better; logarithmic; voluntary and involuntary; "
+                           f"the constant page, {USUAL} connections, medians")
+    script += ["set logscale x", f"set xrange [{least:.6g}:{most:.6g}]",
+               *words(found, theme, lambda total: max(total, least), ".3g"), *blocks, "plot " + ", \\\n     ".join(plots)]
+    return "\n".join(script) + "\n", height

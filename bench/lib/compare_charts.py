@@ -58,7 +58,7 @@ def closed_line(samples, server, workload):
 
 def memory_line(samples, server):
     """MiB over idle connections."""
-    tried = compare_figures.connections_of(samples, phase="idle", workload=None, server=server)
+    tried = compare_figures.connections_of(samples, phase="idle", server=server)
     points = [(held, *[(user + (kernel or 0)) / 1024] * 3)
               for held, user, kernel in compare_figures.idle_points(samples, server) if held]
     return Line(server, points, bool(points) and points[-1][0] < 0.99 * tried[-1])
@@ -80,17 +80,16 @@ def ends(lines, place, margin):
 
 
 def apart(wanted, gap):
-    """Places of names beside their curves, 0 to 1, no two nearer than the gap: as near to what is wanted as that allows."""
-    names = sorted(wanted, key=wanted.get)
-    placed, least = {}, 0.0
-    for name in names:
-        placed[name] = max(wanted[name], least)
-        least = placed[name] + gap
-    most = 1.0
-    for name in reversed(names):
-        placed[name] = min(placed[name], most)
-        most = placed[name] - gap
-    return placed
+    """Places of names beside their curves, 0 to 1, no two nearer than the gap. Those that would lie on one another stand
+    around their middle."""
+    groups = []  # (names, the middle of their places), from below
+    for name in sorted(wanted, key=wanted.get):
+        groups.append(([name], wanted[name]))
+        while len(groups) > 1 and groups[-1][1] - groups[-2][1] < gap * (len(groups[-1][0]) + len(groups[-2][0])) / 2:
+            (above, high), (below, low) = groups.pop(), groups.pop()
+            groups.append((below + above, (low * len(below) + high * len(above)) / (len(below) + len(above))))
+    return {name: middle + (number - (len(group) - 1) / 2) * gap
+            for group, middle in groups for number, name in enumerate(group)}
 
 
 def share(value, axis):
@@ -134,7 +133,7 @@ def panel(lines, family, axes, theme, number, height):
     colours = {**dict(zip(servers, COLOURS[theme.suffix])), OURS: EMPHASIS[theme.suffix]}
     top, left = HEAD + row * ROW, column * WIDTH / 2
     blocks, plots = curves(lines, own, theme, colours, number)
-    return "\n".join([*blocks, "unset label", *(heading(axes, theme) if number == 0 else []),
+    return "\n".join([*blocks, "unset label", *(heading(axes, theme, height) if number == 0 else []),
                       *names(own, axes, theme, colours, ROW - ABOVE - BELOW),
                       f"set label 99 \"{{/:Bold {title}}}\" at graph 0,1.09 left font ',16' textcolor rgb '{theme.ink}'",
                       f"set lmargin at screen {(left + LEFT) / WIDTH:.4f}",
@@ -144,9 +143,11 @@ def panel(lines, family, axes, theme, number, height):
                       "plot " + ", \\\n     ".join(plots)])
 
 
-def heading(axes, theme):
-    return [f"set label 101 \"{axes.title}\" at screen 0.017,graph 1.33 left font ',21' textcolor rgb '{theme.ink}'",
-            f"set label 102 \"{axes.subtitle}\" at screen 0.017,graph 1.21 left font ',15' textcolor rgb '{theme.ink}'"]
+def heading(axes, theme, height):
+    return [f"set label 101 \"{axes.title}\" at screen 0.017,screen {1 - 30 / height:.4f} left font ',21' "
+            f"textcolor rgb '{theme.ink}'",
+            f"set label 102 \"{axes.subtitle}\" at screen 0.017,screen {1 - 62 / height:.4f} left font ',15' "
+            f"textcolor rgb '{theme.ink}'"]
 
 
 def plain(number):

@@ -80,9 +80,10 @@ def side(ratio):
     return 1 if ratio.low > 1 else -1 if ratio.high < 1 else 0
 
 
-def connections_of(samples, phase="closed", workload="fast", server=None):
-    """The points that were tried, reached or not."""
-    return sorted({sample["connections"] for sample in figures.select(samples, phase=phase, workload=workload)
+def connections_of(samples, workload="fast", server=None, phase="closed"):
+    """The points that were tried, reached or not. Idle connections have no workload."""
+    wanted = {"phase": phase} if phase == "idle" else {"phase": phase, "workload": workload}
+    return sorted({sample["connections"] for sample in figures.select(samples, **wanted)
                    if sample["connections"] is not None and server in (None, sample.get("server"))})
 
 

@@ -1,0 +1,184 @@
+"""The sentences of bench/compare's report that say what follows: made from the figures, whatever these are."""
+from lib import compare_figures, figures
+from lib.compare_figures import ENOUGH, OURS, POOLED, PROACTOR, THREAD, USUAL, closed
+from lib.compare_plan import LIMIT, MODELS, PEERS, WORKLOADS
+from lib.compare_tables import TITLES, cell, costs_table, distance_table, memory_cells, pair_table
+from lib.figures import NOT_MEASURED
+from lib.tables import number
+
+UNITS = (("process", ("cgi", "prefork")), ("thread", (THREAD, "pool")), ("coroutine", ("coroutine", "goroutine")),
+         ("event loop", (OURS, PROACTOR)))
+WHAT = {"requests_per_s": "requests/s", "cpu_us": "CPU per request", "p99": "p99"}
+RULE = (f"The rule: from few connections to many, for as long as the median of the rounds' ratios of requests/s to "
+        f"`{OURS}` is at least {ENOUGH}.")
+
+
+def and_range(value, digits=2):
+    """The median of a ratio with its range."""
+    return f"{number(value, digits)} ({value.low:.{digits}f} to {value.high:.{digits}f})"
+
+
+def costs(samples):
+    """What each unit costs, a line a unit, then all models."""
+    lines = [f"Per request: the constant page, {USUAL} connections. Per connection: how memory grew from the fewest to "
+             "the most idle connections that were held."]
+    for unit, models in UNITS:
+        said = [f"`{model}` {unit_words(samples, model)}" for model in models]
+        lines.append(f"- **{article(unit)} {unit}:** " + "; ".join(said) + ".")
+    return lines[0] + "\n\n" + "\n".join(lines[1:]) + "\n\n" + costs_table(samples)
+
+
+def article(word):
+    return "An" if word[0] in "aeiou" else "A"
+
+
+def memory_said(samples, model):
+    """What a connection takes of the memory, or a worker where their number is fixed."""
+    if model in POOLED:
+        worker = compare_figures.worker_kib(samples, model)
+        return f"{number(worker, 1)} KiB of memory a worker" if worker else f"memory a worker {NOT_MEASURED}"
+    found = compare_figures.memory(samples, model)
+    if not found:
+        return f"memory a connection {memory_cells(samples, model)[0]}"
+    if found.kernel_kib is None:
+        return f"{found.user_kib:.1f} KiB of memory a connection (the kernel's {NOT_MEASURED})"
+    return f"{found.user_kib + found.kernel_kib:.1f} KiB of memory a connection ({found.kernel_kib:.1f} of them the kernel's)"
+
+
+def unit_words(samples, model):
+    """Memory and CPU in half a sentence."""
+    user, system = (compare_figures.middle(samples, name, model) for name in ("user_us", "system_us"))
+    if not user or not system:
+        return f"{memory_said(samples, model)}, CPU a request {cell(samples, 'user_us', model)}"
+    return (f"{memory_said(samples, model)}, {user.median + system.median:,.1f} µs of CPU a request "
+            f"({system.median:,.1f} of them the kernel's)")
+
+
+def p99_words(samples, server, workload, connections):
+    both = [cell(samples, "p99", each, 2, 1e-3, **closed(workload, connections)) for each in (server, OURS)]
+    return f"p99 {both[0]} ms, ours {both[1]} ms"
+
+
+def ours_words(ratio):
+    return f"{number(ratio)} x our requests/s, {ratio.low:.2f} to {ratio.high:.2f}"
+
+
+def enough_words(samples, server, workload):
+    """How far one server goes with one workload."""
+    found = compare_figures.enough(samples, server, workload)
+    if found is None:
+        return NOT_MEASURED
+    words = "not even with the fewest connections"
+    if found.connections:
+        words = (f"up to **{found.connections:,} connections** ({ours_words(found.ratio)}; "
+                 f"{p99_words(samples, server, workload, found.connections)})")
+    if found.stopped and isinstance(found.why, figures.Spread):
+        return words + f"; at {found.stopped:,} {ours_words(found.why)}, {p99_words(samples, server, workload, found.stopped)}"
+    if found.stopped:
+        return words + f"; {found.stopped:,} were not reached: {found.why}"
+    return words + ", the most that was tried"
+
+
+def blocking(samples):
+    lines = [RULE, ""]
+    for server in (THREAD, "pool", "prefork"):
+        lines += [f"- `{server}`, {TITLES[workload]}: {enough_words(samples, server, workload)}." for workload in WORKLOADS]
+    return "\n".join(lines)
+
+
+def counted(samples, above, below, name, wanted):
+    """At how many points above is better, below is better, and it is not decided."""
+    sides = [compare_figures.side(value) * wanted for workload, connections in compare_figures.tried(samples)
+             for value in [compare_figures.relative(samples, name, above, below, **closed(workload, connections))] if value]
+    return sides.count(1), sides.count(-1), sides.count(0)
+
+
+def proactor_line(samples):
+    words = []
+    for name, wanted, verb in (("requests_per_s", 1, "does more requests/s"), ("cpu_us", -1, "takes less CPU per request")):
+        better, worse, open_points = counted(samples, PROACTOR, OURS, name, wanted)
+        if better + worse + open_points:
+            words.append(f"`{PROACTOR}` {verb} at {better} of {better + worse + open_points} points, `{OURS}` at {worse}; "
+                         f"{open_points} are not decided")
+    return ". ".join(words) + "." if words else f"{NOT_MEASURED.capitalize()}."
+
+
+def proactor(samples):
+    return (f"{proactor_line(samples)} A point is decided if all of at least two rounds lie on the same side of 1.\n\n"
+            + pair_table(samples, PROACTOR, OURS))
+
+
+def limit_line(samples):
+    rate, cpu = (compare_figures.relative(samples, name, OURS, LIMIT) for name in ("requests_per_s", "cpu_us"))
+    if not rate and not cpu:
+        return f"How far `{OURS}` is from `{LIMIT}` is {NOT_MEASURED}."
+    words = [f"{and_range(value)} x {what}" for value, what in ((rate, "the requests/s"), (cpu, "the CPU per request")) if value]
+    return f"`{OURS}` has {' and '.join(words)} of `{LIMIT}`, with {USUAL} connections."
+
+
+def peer_lines(samples):
+    lines = []
+    for peer in PEERS:
+        values = [(compare_figures.relative(samples, name, OURS, peer), what)
+                  for name, what in (("requests_per_s", "its requests/s"), ("cpu_us", "its CPU per request"))]
+        words = [f"{and_range(value)} x {what}" for value, what in values if value]
+        if words:
+            lines.append(f"- `{peer}`: {' and '.join(words)}.")
+    return lines
+
+
+def distance(samples):
+    lines = [limit_line(samples), "", *(peer_lines(samples) or [f"The peers: {NOT_MEASURED}."])]
+    return "\n".join(lines) + ("\n\nRequests/s at every number of connections, median and range of the rounds' ratios:\n\n"
+                               + distance_table(samples, "requests_per_s")
+                               + "\n\nCPU per request:\n\n" + distance_table(samples, "cpu_us"))
+
+
+def win_lines(samples):
+    """One line a server, workload and figure, with every point."""
+    found = {}
+    for win in compare_figures.wins(samples):
+        found.setdefault((win.server, win.workload, win.name), []).append(f"{win.connections:,} connections: {and_range(win.value)}")
+    return [f"- `{server}`, {TITLES[workload]}, {WHAT[name]} x `{OURS}`: {'; '.join(points)}."
+            for (server, workload, name), points in found.items()]
+
+
+def wins(samples):
+    if not figures.select(compare_figures.reached(samples), server=OURS, phase="closed"):
+        return f"`{OURS}` was {NOT_MEASURED}: nothing can be said."
+    lines = win_lines(samples)
+    lines += [f"- `{server}` reached {connections:,} connections ({TITLES[workload]}), `{OURS}` did not."
+              for server, workload, connections in compare_figures.alone(samples)]
+    lines += [f"- `{server}` takes less memory per idle connection: {number(kib, 1)} KiB, ours "
+              f"{number(compare_figures.per_connection(samples, OURS), 1)} KiB." for server, kib in compare_figures.leaner(samples)]
+    rule = f"Every point at which another model or a peer was better than `{OURS}` in all of at least two rounds:"
+    return "\n".join([rule, "", *lines]) if lines else rule.replace(":", ": none.")
+
+
+def short(samples):
+    """An answer a question."""
+    lines = []
+    for unit, models in UNITS:
+        lines.append(f"- {article(unit)} {unit}: `{models[0]}` {unit_words(samples, models[0])}.")
+    for workload in WORKLOADS:
+        lines.append(f"- Blocking threads, {TITLES[workload]}: {enough_words(samples, THREAD, workload)}.")
+    won = sorted({win.server for win in compare_figures.wins(samples)}, key=[*(m.name for m in MODELS), *PEERS].index)
+    return "\n".join([*lines, f"- A proactor: {proactor_line(samples)}", f"- The limit: {limit_line(samples)}",
+                      f"- Better than `{OURS}` somewhere in every round: "
+                      + (", ".join(f"`{server}`" for server in won) or "nobody") + "."])
+
+
+def shown(samples, name, workload, connections, digits=0):
+    """What a chart shows, in two sentences: the best, ours, the limit, and the worst."""
+    names = [server for server in compare_figures.servers(samples) if server != LIMIT]
+    wanted = closed(workload, connections)
+    found = {server: compare_figures.middle(samples, name, server, **wanted) for server in [*names, LIMIT]}
+    ordered = sorted((server for server in names if found[server]), key=lambda server: found[server].median)
+    if not ordered:
+        return f"With {connections:,} connections: {NOT_MEASURED}."
+    if compare_figures.GAINS.get(name) is max:
+        ordered.reverse()
+    words = [f"`{ordered[0]}` {number(found[ordered[0]], digits)} (the best), `{ordered[-1]}` {number(found[ordered[-1]], digits)} (the worst)"]
+    words += [f"`{server}` {number(found[server], digits)}" for server in (OURS, LIMIT)
+              if found[server] and server not in (ordered[0], ordered[-1])]
+    return f"With {connections:,} connections: {', '.join(words)}."
