@@ -2,15 +2,16 @@
 from lib import compare_figures, figures
 from lib.compare_figures import ENOUGH, OURS, POOLED, PROACTOR, THREAD, USUAL, closed
 from lib.compare_plan import LIMIT, MODELS, PEERS, WORKLOADS
-from lib.compare_tables import TITLES, cell, costs_table, distance_table, memory_cells, pair_table
+from lib.compare_tables import (TITLES, cell, costs_table, distance_table, enough_table, memory_cells,
+                                pair_table)
 from lib.figures import NOT_MEASURED
 from lib.tables import number
 
 UNITS = (("process", ("cgi", "prefork")), ("thread", (THREAD, "pool")), ("coroutine", ("coroutine", "goroutine")),
          ("event loop", (OURS, PROACTOR)))
 WHAT = {"requests_per_s": "requests/s", "cpu_us": "CPU per request", "p99": "p99"}
-RULE = (f"The rule: from few connections to many, for as long as the median of the rounds' ratios of requests/s to "
-        f"`{OURS}` is at least {ENOUGH}.")
+RULE = (f"The rule: good enough is where the median of the rounds' ratios of requests/s to `{OURS}` is at least {ENOUGH}. "
+        "The p99 is that of the closed loop.")
 
 
 def and_range(value, digits=2):
@@ -42,7 +43,8 @@ def memory_said(samples, model):
         return f"memory a connection {memory_cells(samples, model)[0]}"
     if found.kernel_kib is None:
         return f"{found.user_kib:.1f} KiB of memory a connection (the kernel's {NOT_MEASURED})"
-    return f"{found.user_kib + found.kernel_kib:.1f} KiB of memory a connection ({found.kernel_kib:.1f} of them the kernel's)"
+    return (f"{found.user_kib + found.kernel_kib:.1f} KiB of memory a connection "
+            f"({found.kernel_kib:.1f} of them the kernel's)")
 
 
 def unit_words(samples, model):
@@ -54,36 +56,32 @@ def unit_words(samples, model):
             f"({system.median:,.1f} of them the kernel's)")
 
 
-def p99_words(samples, server, workload, connections):
-    both = [cell(samples, "p99", each, 2, 1e-3, **closed(workload, connections)) for each in (server, OURS)]
-    return f"p99 {both[0]} ms, ours {both[1]} ms"
-
-
-def ours_words(ratio):
-    return f"{number(ratio)} x our requests/s, {ratio.low:.2f} to {ratio.high:.2f}"
-
-
 def enough_words(samples, server, workload):
-    """How far one server goes with one workload."""
+    """Where one server is good enough for a workload, and where not."""
     found = compare_figures.enough(samples, server, workload)
-    if found is None:
+    if not found:
         return NOT_MEASURED
-    words = "not even with the fewest connections"
-    if found.connections:
-        words = (f"up to **{found.connections:,} connections** ({ours_words(found.ratio)}; "
-                 f"{p99_words(samples, server, workload, found.connections)})")
-    if found.stopped and isinstance(found.why, figures.Spread):
-        return words + f"; at {found.stopped:,} {ours_words(found.why)}, {p99_words(samples, server, workload, found.stopped)}"
-    if found.stopped:
-        return words + f"; {found.stopped:,} were not reached: {found.why}"
-    return words + ", the most that was tried"
+    fine = [connections for connections, said in found.items() if compare_figures.good(said)]
+    others = [connections for connections in found if connections not in fine]
+    words = "good enough nowhere"
+    if fine:
+        which = f"up to **{fine[-1]:,}**" if fine == list(found)[:len(fine)] else f"with **{listed(fine)}**"
+        p99 = [cell(samples, "p99", each, 2, 1e-3, **closed(workload, fine[-1])) for each in (server, OURS)]
+        words = (f"good enough {which} connections (with {fine[-1]:,} it does {and_range(found[fine[-1]])} x our "
+                 f"requests/s; p99 {p99[0]} ms, ours {p99[1]} ms)")
+    return f"{words}; not with {listed(others)}" if others else words
+
+
+def listed(numbers):
+    return " and ".join(filter(None, (", ".join(f"{each:,}" for each in numbers[:-1]), f"{numbers[-1]:,}")))
 
 
 def blocking(samples):
-    lines = [RULE, ""]
+    parts = [RULE]
     for server in (THREAD, "pool", "prefork"):
-        lines += [f"- `{server}`, {TITLES[workload]}: {enough_words(samples, server, workload)}." for workload in WORKLOADS]
-    return "\n".join(lines)
+        parts += ["\n".join(f"- `{server}`, {TITLES[workload]}: {enough_words(samples, server, workload)}."
+                            for workload in WORKLOADS), enough_table(samples, server)]
+    return "\n\n".join(parts)
 
 
 def counted(samples, above, below, name, wanted):
@@ -138,7 +136,8 @@ def win_lines(samples):
     """One line a server, workload and figure, with every point."""
     found = {}
     for win in compare_figures.wins(samples):
-        found.setdefault((win.server, win.workload, win.name), []).append(f"{win.connections:,} connections: {and_range(win.value)}")
+        found.setdefault((win.server, win.workload, win.name), []).append(
+            f"{win.connections:,} connections: {and_range(win.value)}")
     return [f"- `{server}`, {TITLES[workload]}, {WHAT[name]} x `{OURS}`: {'; '.join(points)}."
             for (server, workload, name), points in found.items()]
 
@@ -149,8 +148,9 @@ def wins(samples):
     lines = win_lines(samples)
     lines += [f"- `{server}` reached {connections:,} connections ({TITLES[workload]}), `{OURS}` did not."
               for server, workload, connections in compare_figures.alone(samples)]
-    lines += [f"- `{server}` takes less memory per idle connection: {number(kib, 1)} KiB, ours "
-              f"{number(compare_figures.per_connection(samples, OURS), 1)} KiB." for server, kib in compare_figures.leaner(samples)]
+    own = number(compare_figures.per_connection(samples, OURS), 1)
+    lines += [f"- `{server}` takes less memory per idle connection: {kib:.1f} KiB, ours {own} KiB."
+              for server, kib in compare_figures.leaner(samples)]
     rule = f"Every point at which another model or a peer was better than `{OURS}` in all of at least two rounds:"
     return "\n".join([rule, "", *lines]) if lines else rule.replace(":", ": none.")
 
@@ -178,7 +178,7 @@ def shown(samples, name, workload, connections, digits=0):
         return f"With {connections:,} connections: {NOT_MEASURED}."
     if compare_figures.GAINS.get(name) is max:
         ordered.reverse()
-    words = [f"`{ordered[0]}` {number(found[ordered[0]], digits)} (the best), `{ordered[-1]}` {number(found[ordered[-1]], digits)} (the worst)"]
-    words += [f"`{server}` {number(found[server], digits)}" for server in (OURS, LIMIT)
-              if found[server] and server not in (ordered[0], ordered[-1])]
+    said = {server: f"`{server}` {number(value, digits)}" for server, value in found.items()}
+    words = [f"{said[ordered[0]]} (the best), {said[ordered[-1]]} (the worst)"]
+    words += [said[server] for server in (OURS, LIMIT) if found[server] and server not in (ordered[0], ordered[-1])]
     return f"With {connections:,} connections: {', '.join(words)}."

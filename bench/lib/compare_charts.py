@@ -45,14 +45,15 @@ class Axes:
 
 
 def spread_points(pairs, scale=1.0):
-    return [(x, value.low * scale, value.median * scale, value.high * scale) for x, value in pairs if value and x and value.low > 0]
+    return [(x, value.low * scale, value.median * scale, value.high * scale)
+            for x, value in pairs if value and x and value.low > 0]
 
 
 def closed_line(samples, server, workload):
     """Requests/s over connections."""
     tried = compare_figures.connections_of(samples, workload=workload, server=server)
-    points = spread_points((connections, compare_figures.middle(samples, "requests_per_s", server, **closed(workload, connections)))
-                           for connections in tried)
+    points = spread_points((connections, compare_figures.middle(samples, "requests_per_s", server,
+                                                                **closed(workload, connections))) for connections in tried)
     return Line(server, points, bool(points) and points[-1][0] < tried[-1])
 
 
@@ -103,7 +104,8 @@ def names(own, axes, theme, colours, height):
     commands = []
     for number, (server, place) in enumerate(apart(wanted, LABEL / height).items()):
         words = "{/:Bold %s}" % server if server == OURS else server
-        commands.append(f"set label {number + 1} \"{words}\" at graph 1.03,{place:.4f} left font ',15' textcolor rgb '{colours[server]}'")
+        commands.append(f"set label {number + 1} \"{words}\" at graph 1.03,{place:.4f} left font ',15' "
+                        f"textcolor rgb '{colours[server]}'")
     return commands
 
 
@@ -211,11 +213,13 @@ def latency(samples, theme):
     xs = ends(lines, (0,), 1.15)
     return panels_chart(lines, ALL_PANELS, Axes(
         "p99 at a constant rate, ms", "less is better; logarithmic; counted from when a request was due; "
-        "each server at shares of what it can do", "requests/s that were asked for", xs, ends(lines, (1, 3), 1.3), powers(*xs)), theme)
+        "each server at shares of what it can do", "requests/s that were asked for", xs, ends(lines, (1, 3), 1.3),
+        powers(*xs)), theme)
 
 
 CHARTS = {
-    "throughput": lambda samples, theme: throughput(samples, theme, "fast", "Requests per second over connections", ALL_PANELS),
+    "throughput": lambda samples, theme: throughput(
+        samples, theme, "fast", "Requests per second over connections", ALL_PANELS),
     "throughput-wait": lambda samples, theme: throughput(
         samples, theme, "wait", "Requests per second, each of which waits 10 ms for a service", MODEL_PANELS),
     "throughput-work": lambda samples, theme: throughput(

@@ -25,15 +25,6 @@ class Memory:
 
 
 @dataclass(frozen=True)
-class Enough:
-    """How far one server is good enough for a workload, by connections."""
-    connections: int   # the most of them, or None
-    ratio: object      # there, requests/s by ours
-    stopped: int       # the first number of connections at which it is not, or None
-    why: object        # the ratio there, or the reason why it was not reached
-
-
-@dataclass(frozen=True)
 class Win:
     """A point at which another server was better than ours in every round."""
     server: str
@@ -145,18 +136,20 @@ def reason(samples, server, **wanted):
 
 
 def enough(samples, server, workload):
-    """From few connections to many, for as long as the rule holds. None if nothing can be compared."""
-    good, ratio = None, None
-    for connections in connections_of(samples, workload=workload, server=server):
+    """connections -> the ratio of requests/s to ours, or why the server did not get there; the fewest first. Points that
+    cannot be compared are left out."""
+    found = {}
+    for connections in connections_of(samples, workload, server):
         wanted = closed(workload, connections)
-        here = relative(samples, "requests_per_s", server, OURS, **wanted)
-        why = here or reason(samples, server, **wanted)
-        if why is None:
-            continue
-        if here is None or here.median < ENOUGH:
-            return Enough(good, ratio, connections, why)
-        good, ratio = connections, here
-    return Enough(good, ratio, None, None) if good else None
+        said = relative(samples, "requests_per_s", server, OURS, **wanted) or reason(samples, server, **wanted)
+        if said:
+            found[connections] = said
+    return found
+
+
+def good(said):
+    """Whether that is good enough."""
+    return isinstance(said, figures.Spread) and said.median >= ENOUGH
 
 
 def wins(samples):

@@ -13,43 +13,47 @@ TITLE = "# Which way to serve is best, when, and why"
 
 ASKED = """## What was asked
 
-There are many ways to serve concurrent requests: a process for each, a thread for each connection, one loop for all of them, a loop for
-each core, coroutines, completions. What does each cost per connection and per request; when are blocking threads good
-enough; does a proactor beat the reactor; and how far is `{ours}`, which is coreactor ("ours" below), from what the machine allows and from
-the servers that others use? Here only the model differs: all models parse with the same parser, run the same handlers and send the
-same answers. They are described, each with a diagram, in [docs/models.md](../../../docs/models.md).
+There are many ways to serve concurrent requests: a process for each, a thread for each connection, one loop for all of
+them, a loop for each core, coroutines, completions. What does each cost per connection and per request; when are blocking
+threads good enough; does a proactor beat the reactor; and how far is `{ours}`, which is coreactor ("ours" below), from what
+the machine allows and from the servers that others use? Here only the model differs: all models parse with the same parser,
+run the same handlers and send the same answers; Go has its own. They are described, each with a diagram, in
+[docs/models.md](../../../docs/models.md).
 """
 
 METHOD = """## How it was measured
 
-Generators and servers ran on one machine, over the loopback interface. Every run has a server of its own, started for it and ended with
-SIGTERM; the kernel's account of it and of all its descendants (`wait4`) gives CPU time, context switches and page faults. What a start,
-one request and an end take is subtracted: the median of runs that do nothing else. In each of {rounds} rounds all servers ran at one
-point one after another, {duration} s each, in an order that changes from round to round. Ratios are taken within a round. No sample was
-dropped or changed.
+Generators and servers ran on one machine, over the loopback interface. Every run has a server of its own, started for it and
+ended with SIGTERM; the kernel's account of it and of all its descendants (`wait4`) gives CPU time, context switches and page
+faults. What a start, one request and an end take is subtracted: the median of runs that do nothing else. In each of {rounds}
+rounds all servers ran at one point one after another, {duration} s each, in an order that changes from round to round. Ratios
+are taken within a round. No sample was dropped or changed.
 
-- **The workloads.** *Constant page*: 83 bytes that were made before. *Waits {wait} ms*: the handler asks a service, a process of its own on
-  this machine that answers after {wait} ms, in the model's own idiom, blocking or not. *{work} ms of CPU*: hashing. *Mix*: {mix}.
-- **The closed loop.** `wrk` is one: a connection sends its next request when it has the last answer. A server that stalls is asked
-  less, so such a latency is not what a client that comes by itself would see. It serves to find what a server can do.
-- **The open loop.** The runs at a constant rate come from `bench/programs/pace.c`: requests are due at fixed times whatever the server
-  does, and a latency counts from the time at which the request was due, not from when it could be sent. Each server was asked for shares of what its own
-  closed loop came to with {usual} connections, so the same share is another rate for each.
-- **Idle connections.** Each made one request and stays open. Memory is the proportional share of the server's processes (PSS) and, beside it, by how much
-  the kernel's own grew in that time: stacks, page tables, unreclaimable slabs, where sockets are. The kernel's figure is that of
-  the whole machine; so it also counts the client's ends of the connections.
+- **The workloads.** *Constant page*: 83 bytes that were made before. *Waits {wait} ms*: the handler asks a service, a process
+  of its own on this machine that answers after {wait} ms, in the model's own idiom, blocking or not. *{work} ms of CPU*:
+  hashing. *Mix*: of {mix_length} requests {mix}.
+- **The closed loop.** `wrk` is one: a connection sends its next request when it has the last answer. A server that stalls is
+  asked less, so such a latency is not what a client that comes by itself would see. It serves to find what a server can do.
+- **The open loop.** The runs at a constant rate come from `bench/programs/pace.c`: requests are due at fixed times whatever
+  the server does, and a latency counts from the time at which the request was due, not from when it could be sent. Each
+  server was asked for shares of what its own closed loop came to with {usual} connections and the constant page, so the same
+  share is another rate for each.
+- **Idle connections.** Each made one request and stays open. Memory is the proportional share of the server's processes (PSS)
+  and, beside it, by how much the kernel's own grew in that time: stacks, page tables, unreclaimable slabs, where sockets are.
+  The kernel's figure is that of the whole machine, so it also counts the client's ends of the connections.
 - **CPU per request** is the CPU time of the server by the answers that the generator counted; the service's is not in it.
-- **prefork** and **pool** close a connection after 100 requests, **cgi** after each, so that others get their turn: connecting
-  again is in their figures.
-- **A point is not reached** if the server ended or could not start, if nothing was answered, or if more than 1 % of the requests failed. A
-  server that did not reach a point twice was not taken there again.
+- **prefork** and **pool** close a connection after 100 requests, **cgi** after each, so that others get their turn:
+  connecting again is in their figures.
+- **A point is not reached** if the server ended or could not start, if nothing was answered, or if more than 1 % of the
+  requests failed. A server that did not reach a point twice was not taken there again.
 """
 
 LIMITS = """## What this machine cannot show
 
-- Generator, service and server share {cpus} CPUs. A server that takes less CPU leaves more to the generator, and one that is bound to one core leaves it a whole one: requests/s
-  are what all of them can do together. CPU per request says what the server alone takes. The table says how much the generator took.
-- {cpus} CPUs say nothing of what 16 or 64 would show: what is shared between cores costs more there.
+- Generator, service and server share {cpus} CPUs. A server that takes less CPU leaves more to the generator, and one that is
+  bound to one core leaves the others to it: requests/s are what all of them can do together. CPU per request says what the
+  server alone takes. How much the generator took is in the table below.
+- {cpus} CPUs say nothing of what 16 or 64 would show.
 - Loopback has no network card, no loss and no distance. Part of the kernel's work for a request is done when the sender
   runs, and is then counted as the generator's CPU time.
 - A run lasts {duration} s: what changes over hours, such as fragmented memory, is not here.
@@ -86,10 +90,9 @@ def left_out(results):
 
 
 def method(settings):
-    shares = ", ".join(f"{count} of {len(MIX)} ask for `{path}`" for path, count in
-                       ((path, MIX.count(path)) for path in dict.fromkeys(MIX)))
+    shares = ", ".join(f"{MIX.count(path)} ask for `{path}`" for path in dict.fromkeys(MIX))
     return METHOD.format(rounds=settings.get("rounds", "some"), duration=settings.get("duration", "some"), wait=WAIT_MS,
-                         work=WORK_MS, mix=shares, usual=USUAL)
+                         work=WORK_MS, mix=shares, mix_length=len(MIX), usual=USUAL)
 
 
 def picture(name, drawn):
@@ -102,7 +105,8 @@ def picture(name, drawn):
 def charts(samples, drawn):
     """A section a question: what the chart shows in a sentence, the chart, its figures."""
     parts = []
-    for workload, name in (("fast", "throughput"), ("wait", "throughput-wait"), ("work", "throughput-work"), ("mix", None)):
+    for workload in WORKLOADS:
+        name = "throughput" if workload == "fast" else f"throughput-{workload}"
         parts += [f"## How many requests per second: {TITLES[workload]}", wait_note(workload),
                   said_at(samples, "requests_per_s", workload), picture(name, drawn),
                   compare_tables.points_table(samples, "requests_per_s", 0, 1, workload)]
@@ -111,25 +115,27 @@ def charts(samples, drawn):
     for workload in ("fast", "mix"):
         parts += [f"## How long a request takes under a given load: {TITLES[workload]}", PACED_NOTE,
                   picture("latency" if workload == "fast" else None, drawn), compare_tables.paced_table(samples, workload)]
-    parts += ["## How long a request takes when all do what they can (closed loop)", CLOSED_NOTE]
+    parts += ["## How long a request takes when all do what they can", CLOSED_NOTE]
     for workload in WORKLOADS:
-        parts += [f"### {TITLES[workload][:1].upper()}{TITLES[workload][1:]}", compare_tables.percentiles_table(samples, workload)]
-    for name, title, digits in (("cpu_us", "What a request costs: CPU, µs", 2), ("switches", "What a request costs: context switches", 3)):
-        parts += [f"## {title}", compare_answers.shown(samples, name, "fast", USUAL, digits),
-                  picture({"cpu_us": "cpu"}.get(name, name), drawn), compare_tables.points_table(samples, name, digits, 1, "fast")]
+        parts += [f"### {TITLES[workload][:1].upper()}{TITLES[workload][1:]}",
+                  compare_tables.percentiles_table(samples, workload)]
+    for name, title, chart, digits in (("cpu_us", "CPU, µs", "cpu", 2), ("switches", "context switches", "switches", 3)):
+        parts += [f"## What a request costs: {title}", compare_answers.shown(samples, name, "fast", USUAL, digits),
+                  picture(chart, drawn), compare_tables.points_table(samples, name, digits, 1, "fast")]
     return parts
 
 
-PACED_NOTE = """The open loop: the p99 over the requests/s that were asked for. Where *answered* is below *asked*, the server did not keep up, and what was due
-waited."""
-CLOSED_NOTE = "The more connections a closed loop has, the longer each request waits for the others: it is not a latency under a given load."
+PACED_NOTE = """The open loop: the p99 over the requests/s that were asked for. Where *answered* is below *asked*, the
+server did not keep up, and what was due waited."""
+CLOSED_NOTE = """The closed loop. The more connections it has, the longer each request waits for the others: this is not a
+latency under a given load."""
 
 
 def wait_note(workload):
     if workload != "wait":
         return ""
-    return (f"Whoever waits {WAIT_MS} ms for each request makes at most {1000 // WAIT_MS} a second on a connection: with 10 connections "
-            f"{10 * 1000 // WAIT_MS:,}, whatever the model. A pool is bound by its size in the same way.")
+    return (f"Whoever waits {WAIT_MS} ms for each request makes at most {1000 // WAIT_MS} a second on a connection: with 10 "
+            f"connections {10 * 1000 // WAIT_MS:,}, whatever the model. A pool is bound by its size in the same way.")
 
 
 def said_at(samples, name, workload):
@@ -143,12 +149,14 @@ def memory_words(samples):
     known = sorted((kib, server) for server, kib in found.items() if kib is not None)
     if not known:
         return f"What an idle connection takes is {NOT_MEASURED}."
-    words = f"An idle connection takes the least of `{known[0][1]}`, {known[0][0]:.1f} KiB, and the most of `{known[-1][1]}`, {known[-1][0]:.1f} KiB"
-    return words + (f"; of `{OURS}` {found[OURS]:.1f} KiB." if found[OURS] is not None else ".")
+    (least, lean), (most, fat) = known[0], known[-1]
+    words = f"An idle connection takes the least memory with `{lean}`, {least:.1f} KiB, and the most with `{fat}`, {most:.1f} KiB"
+    return words + (f"; with `{OURS}` {found[OURS]:.1f} KiB." if found[OURS] is not None else ".")
 
 
 def follows(samples):
-    return ["## What follows", "### What a process, a thread, a coroutine and an event loop cost", compare_answers.costs(samples),
+    return ["## What follows", "### What a process, a thread, a coroutine and an event loop cost",
+            compare_answers.costs(samples),
             "### When blocking threads are good enough", compare_answers.blocking(samples),
             "### Whether a proactor beats the reactor here", compare_answers.proactor(samples),
             "### How far coreactor is from the limit and from the others", compare_answers.distance(samples),
@@ -161,7 +169,8 @@ def limits(results):
             if None not in (sample.get("wall_s"), sample.get("others_cpu_s"), sample.get("steal_s"))]
     return [LIMITS.format(cpus=environment["cpus_allowed"], duration=settings.get("duration", "some"),
                           noise=report.noise({**results, "samples": told})),
-            "Of the CPU time that server, generator and service used together:", compare_tables.shares_table(results["samples"])]
+            "Of the CPU time that server, generator and service used together:",
+            compare_tables.shares_table(results["samples"])]
 
 
 def errors(results):
@@ -196,8 +205,8 @@ def servers(results):
     return table(["server", "version", "command", "configuration"], rows).replace("---:", "---")
 
 
-PEERS_NOTE = """The peers' configuration files are in [`bench/peers/`](../../../bench/peers), with the reason for every setting; `$FOLDER` is the run's
-temporary folder."""
+PEERS_NOTE = """The peers' configuration files are in [`bench/peers/`](../../../bench/peers), with the reason for every
+setting; `$FOLDER` is the run's temporary folder."""
 
 
 def commands(results):

@@ -130,10 +130,30 @@ def distance_table(samples, name):
     for server in compare_figures.servers(samples):
         if server == OURS or (server in NAMES and server != "goroutine"):
             continue
-        ratios = [compare_figures.relative(samples, name, OURS, server, **closed("fast", connections)) for connections in points]
+        ratios = [compare_figures.relative(samples, name, OURS, server, **closed("fast", connections))
+                  for connections in points]
         rows.append([f"`{server}`" + (" (the limit)" if server == LIMIT else ""),
                      *(" (".join(filter(None, spread_cells(ratio, 2))) + (")" if ratio else "") for ratio in ratios)])
     return table([f"{OURS} / ", *(f"{connections:,}" for connections in points)], rows)
+
+
+def enough_table(samples, server):
+    """The server / ours, every workload and point; in bold where that is good enough."""
+    points = compare_figures.connections_of(samples)
+    rows = []
+    for workload in WORKLOADS:
+        found = compare_figures.enough(samples, server, workload)
+        rows.append([TITLES[workload], *(enough_cell(found.get(connections)) for connections in points)])
+    return table([f"requests/s: {server} / {OURS}", *(f"{connections:,}" for connections in points)], rows)
+
+
+def enough_cell(said):
+    if said is None:
+        return ""
+    if isinstance(said, str):
+        return NOT_REACHED
+    words = f"{said.median:.2f} ({said.low:.2f} - {said.high:.2f})"
+    return f"**{words}**" if compare_figures.good(said) else words
 
 
 def pair_table(samples, above, below):
