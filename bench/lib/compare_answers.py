@@ -110,7 +110,8 @@ def limit_line(samples):
     rate, cpu = (compare_figures.relative(samples, name, OURS, LIMIT) for name in ("requests_per_s", "cpu_us"))
     if not rate and not cpu:
         return f"How far `{OURS}` is from `{LIMIT}` is {NOT_MEASURED}."
-    words = [f"{and_range(value)} x {what}" for value, what in ((rate, "the requests/s"), (cpu, "the CPU per request")) if value]
+    words = [f"{and_range(value)} x {what}" for value, what in ((rate, "the requests/s"), (cpu, "the CPU per request"))
+             if value]
     return f"`{OURS}` has {' and '.join(words)} of `{LIMIT}`, with {USUAL} connections."
 
 

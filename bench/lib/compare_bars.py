@@ -39,7 +39,8 @@ def boxes(found, theme, most):
     """Blocks of data and what draws them: a colour for each part, another two for ours. A bar that is cut keeps the
     proportion of its parts."""
     blocks, plots = [], []
-    found = [(server, place, [value * min(1, most / (sum(values) or 1)) for value in values]) for server, place, values in found]
+    found = [(server, place, [value * min(1, most / (sum(values) or 1)) for value in values])
+             for server, place, values in found]
     for emphasised, colours in COLOURS[theme.suffix].items():
         for part, colour in enumerate(colours):
             data = charts.identifier("part", str(part), "ours" if emphasised else "others")

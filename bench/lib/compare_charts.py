@@ -123,7 +123,8 @@ def curves(lines, own, theme, colours, number):
                    f"${data} u 1:3 w linespoints lw {weight} pt 7 ps 0.55 dt {2 if line.server == LIMIT else 1} "
                    f"lc rgb '{colour}' notitle"]
         if line.broken:
-            marked.append(f"${data} u 1:3 every ::{len(line.points) - 1} w points pt 2 ps 1.6 lw 2.5 lc rgb '{colour}' notitle")
+            marked.append(f"${data} u 1:3 every ::{len(line.points) - 1} w points pt 2 ps 1.6 lw 2.5 "
+                          f"lc rgb '{colour}' notitle")
     return blocks, plots + marked
 
 

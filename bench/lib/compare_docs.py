@@ -45,7 +45,8 @@ def memory_line(samples, model):
     if own in (NOT_MEASURED, NOT_REACHED):
         return f"Memory per idle connection: {own}."
     if "worker" in own:
-        return f"Memory: {own.replace(' a worker', ' KiB a worker')}, the kernel's included, however many connections there are."
+        return (f"Memory: {own.replace(' a worker', ' KiB a worker')}, the kernel's included, however many connections there "
+                "are.")
     found = compare_figures.memory(samples, model)
     return (f"Memory per idle connection: {own} KiB of its own and {kernel} KiB of the kernel's "
             f"(growth between {found.fewest:,} and {found.most:,} connections).").replace(f"{NOT_MEASURED} KiB", NOT_MEASURED)

@@ -35,8 +35,10 @@ class Win:
 
 
 def whole(results):
-    """The same results whose samples have the fields that everything else takes for granted."""
-    samples = [{**ABSENT, **sample} for sample in results.get("samples") or []]
+    """The same results whose samples have the fields that everything else takes for granted. What says neither where it
+    was taken nor of whom is left out."""
+    samples = [{**ABSENT, **sample} for sample in results.get("samples") or []
+               if sample.get("phase") and sample.get("server")]
     return {**results, "samples": [{**sample, "errors": sample["errors"] or {}} for sample in samples]}
 
 
@@ -56,12 +58,14 @@ def closed(workload="fast", connections=USUAL):
 
 
 def middle(samples, name, server, **wanted):
-    return figures.middle(reached(samples), name, server=server, **(wanted or closed()))
+    own = reached(figures.select(samples, server=server, **(wanted or closed())))
+    return figures.spread(figures.value_of(sample, name) for sample in own)
 
 
 def relative(samples, name, above, below, **wanted):
     """above / below, round by round."""
-    return figures.spread(figures.ratios_between(reached(samples), name, above, below, **(wanted or closed())))
+    point = reached(figures.select(samples, **(wanted or closed())))
+    return figures.spread(figures.ratios_between(point, name, above, below))
 
 
 def side(ratio):
@@ -92,7 +96,7 @@ def best(samples, name, names, **wanted):
 
 def idle_points(samples, server):
     """(connections held, user KiB, kernel KiB or None) of every point, the fewest first."""
-    idle = figures.select(reached(samples), phase="idle", server=server)
+    idle = reached(figures.select(samples, phase="idle", server=server))
     points = []
     for connections in sorted({sample["connections"] for sample in idle if sample["connections"] is not None}):
         held, user, kernel = (figures.middle(idle, name, connections=connections)
@@ -120,7 +124,7 @@ def per_connection(samples, server):
 
 def worker_kib(samples, server):
     """What one process or thread of a pool takes before any connection: all of it, by their number."""
-    idle = [sample for sample in figures.select(reached(samples), phase="idle", server=server)
+    idle = [sample for sample in reached(figures.select(samples, phase="idle", server=server))
             if sample.get("threads") and sample.get("pss_kib") is not None and sample.get("kernel_kib") is not None]
     fewest = min((sample["connections"] or 0 for sample in idle), default=None)
     return figures.spread((sample["pss_kib"] + sample["kernel_kib"]) / sample["threads"] for sample in idle
@@ -169,7 +173,7 @@ def alone(samples):
     return [(server, workload, connections) for workload, connections in tried(samples)
             if reason(samples, OURS, **closed(workload, connections))
             for server in servers(samples) if server != LIMIT
-            and figures.select(reached(samples), server=server, **closed(workload, connections))]
+            and reached(figures.select(samples, server=server, **closed(workload, connections)))]
 
 
 def leaner(samples):
@@ -202,12 +206,12 @@ def used_share(sample, name):
 
 
 def shares(samples, name, **wanted):
-    return figures.spread(used_share(sample, name) for sample in figures.select(reached(samples), **wanted))
+    return figures.spread(used_share(sample, name) for sample in reached(figures.select(samples, **wanted)))
 
 
 def paced(samples, server, workload="fast"):
     """(requests/s asked, spread of the p99 in us) of every share of the server's capacity, the least first."""
-    own = figures.select(reached(samples), phase="paced", server=server, workload=workload)
+    own = reached(figures.select(samples, phase="paced", server=server, workload=workload))
     points = []
     for share in sorted({sample["share"] for sample in own if sample["share"] is not None}):
         rate, p99 = (figures.middle(own, name, share=share) for name in ("rate", "p99"))

@@ -1,5 +1,4 @@
 """report.md of bench/compare, written from results.json alone, so that it can be written again."""
-import re
 import shlex
 
 from lib import compare_answers, compare_figures, compare_tables, figures, load, report
@@ -39,11 +38,11 @@ are taken within a round. No sample was dropped or changed.
   server was asked for shares of what its own closed loop came to with {usual} connections and the constant page, so the same
   share is another rate for each.
 - **Idle connections.** Each made one request and stays open. Memory is the proportional share of the server's processes (PSS)
-  and, beside it, by how much the kernel's own grew in that time: stacks, page tables, unreclaimable slabs, where sockets are.
+  and, beside it, by how much the kernel's own grew since before the start: stacks, page tables and slabs, where sockets are.
   The kernel's figure is that of the whole machine, so it also counts the client's ends of the connections.
 - **CPU per request** is the CPU time of the server by the answers that the generator counted; the service's is not in it.
-- **prefork** and **pool** close a connection after 100 requests, **cgi** after each, so that others get their turn:
-  connecting again is in their figures.
+- **prefork** and **pool** close a connection after 100 requests or 5 silent seconds, **cgi** after each request, so that
+  others get their turn: connecting again is in their figures.
 - **A point is not reached** if the server ended or could not start, if nothing was answered, or if more than 1 % of the
   requests failed. A server that did not reach a point twice was not taken there again.
 """
@@ -150,7 +149,8 @@ def memory_words(samples):
     if not known:
         return f"What an idle connection takes is {NOT_MEASURED}."
     (least, lean), (most, fat) = known[0], known[-1]
-    words = f"An idle connection takes the least memory with `{lean}`, {least:.1f} KiB, and the most with `{fat}`, {most:.1f} KiB"
+    words = (f"An idle connection takes the least memory with `{lean}`, {least:.1f} KiB, and the most with `{fat}`, "
+             f"{most:.1f} KiB")
     return words + (f"; with `{OURS}` {found[OURS]:.1f} KiB." if found[OURS] is not None else ".")
 
 
@@ -181,7 +181,7 @@ def errors(results):
         counts = found.setdefault(key, {})
         for kind, count in sample["errors"].items():
             counts[kind] = counts.get(kind, 0) + (count or 0)
-    rows = [[f"`{server}`", f"{phase}: {TITLES.get(workload, workload)}", f"{connections or 0:,}", load.error_words(counts)]
+    rows = [[f"`{server}`", compare_tables.load_words(phase, workload), f"{connections or 0:,}", load.error_words(counts)]
             for (server, phase, workload, connections), counts in found.items()]
     notes = [f"- {note}" for note in results.get("notes") or []]
     if not rows and not notes:
@@ -190,9 +190,10 @@ def errors(results):
     return "\n\n".join(filter(None, (shown, "\n".join(notes))))
 
 
-def configuration(command):
-    """The configuration files that a command line names."""
-    return list(dict.fromkeys(re.findall(r"[\w.-]+\.(?:conf|cfg|json|yaml|yml)\b|Caddyfile[\w.-]*", " ".join(command))))
+def configuration(results, server):
+    """A link to the peer's file, of which the run's own one was made."""
+    name = (results.get("configurations") or {}).get(server)
+    return f"[`{name}`](../../../bench/peers/{name})" if name else ""
 
 
 def servers(results):
@@ -201,12 +202,12 @@ def servers(results):
         version = (results.get("versions") or {}).get(server) or {}
         words = [version.get("said") or "", f"package {version['package']}" if version.get("package") else ""]
         rows.append([f"`{server}`", ", ".join(filter(None, words)) or "this commit", f"`{shlex.join(command)}`",
-                     ", ".join(f"`{name}`" for name in configuration(command))])
+                     configuration(results, server)])
     return table(["server", "version", "command", "configuration"], rows).replace("---:", "---")
 
 
 PEERS_NOTE = """The peers' configuration files are in [`bench/peers/`](../../../bench/peers), with the reason for every
-setting; `$FOLDER` is the run's temporary folder."""
+setting; `$FOLDER` is the run's temporary folder, where they are filled in."""
 
 
 def commands(results):

@@ -6,6 +6,7 @@ from lib.figures import NOT_MEASURED
 from lib.tables import number, spread_cells, table
 
 TITLES = {"fast": "constant page", "wait": "waits 10 ms", "work": "1 ms of CPU", "mix": "mix"}
+LOADS = {"closed": "closed loop", "paced": "constant rate", "idle": "idle connections", "start": "start"}
 NOT_REACHED = "not reached"
 MANY = 1000
 
@@ -15,7 +16,12 @@ def scaled(value, scale, digits=2):
     return number(value.median * scale if value else None, digits)
 
 
-def link_or_name(server):
+def filled_table(heads, rows):
+    """A table, or that there is nothing to put into it."""
+    return table(heads, rows) if rows else f"{NOT_MEASURED.capitalize()}."
+
+
+def marked(server):
     return f"**`{server}`**" if server == OURS else f"`{server}`"
 
 
@@ -42,7 +48,7 @@ def memory_cells(samples, server):
 def most_reached(samples, server, workload="fast"):
     """The most connections at which the server was measured."""
     found = [connections for connections in compare_figures.connections_of(samples, workload=workload, server=server)
-             if figures.select(compare_figures.reached(samples), server=server, **closed(workload, connections))]
+             if compare_figures.reached(figures.select(samples, server=server, **closed(workload, connections)))]
     return f"{max(found):,}" if found else NOT_MEASURED
 
 
@@ -52,11 +58,11 @@ def main_table(samples):
     for server in compare_figures.servers(samples):
         memory = compare_figures.per_connection(samples, server)
         worker = compare_figures.worker_kib(samples, server) if server in POOLED else None
-        rows.append([link_or_name(server), cell(samples, "requests_per_s", server, 0),
+        rows.append([marked(server), cell(samples, "requests_per_s", server, 0),
                      cell(samples, "requests_per_s", server, 0, **closed("fast", MANY)),
                      cell(samples, "requests_per_s", server, 0, **closed("wait", MANY)) if server in NAMES else "",
                      cell(samples, "cpu_us", server), cell(samples, "switches", server, 3),
-                     f"{number(worker, 1)} a worker" if worker else number(memory, 1),
+                     f"{number(worker, 1)} a worker" if worker else "" if server == LIMIT else number(memory, 1),
                      most_reached(samples, server)])
     return table(["server", f"requests/s, {USUAL} connections", f"{MANY:,} connections", f"{MANY:,} that wait 10 ms",
                   "CPU µs/request", "switches/request", "KiB per idle connection", "most connections"], rows)
@@ -80,7 +86,7 @@ def points_table(samples, name, digits, scale, workload):
     rows = [[f"`{server}`", *(cell(samples, name, server, digits, scale, **closed(workload, connections))
                               for connections in points)]
             for server in compare_figures.servers(samples) if server in known]
-    return table(["server", *(f"{connections:,}" for connections in points)], rows) if rows else NOT_MEASURED.capitalize() + "."
+    return filled_table(["server", *(f"{connections:,}" for connections in points)], rows)
 
 
 def percentiles_table(samples, workload):
@@ -91,8 +97,8 @@ def percentiles_table(samples, workload):
     rows = [[f"`{server}`", *(cell(samples, name, server, 2, 1e-3, **closed(workload, connections))
                               for connections in points for name in ("p50", "p99", "p99.9"))]
             for server in compare_figures.servers(samples) if server in known]
-    return table(["server", *(f"{connections:,}: {name} ms" for connections in points for name in ("p50", "p99", "p99.9"))],
-                 rows) if rows else NOT_MEASURED.capitalize() + "."
+    return filled_table(["server", *(f"{connections:,}: {name} ms" for connections in points
+                                     for name in ("p50", "p99", "p99.9"))], rows)
 
 
 def memory_table(samples):
@@ -100,6 +106,8 @@ def memory_table(samples):
     points = compare_figures.connections_of(samples, phase="idle")
     rows = []
     for server in compare_figures.servers(samples):
+        if server == LIMIT:
+            continue
         idle = [{"phase": "idle", "connections": connections} for connections in points]
         rows.append([f"`{server}`", *(f"{cell(samples, 'pss_kib', server, 1, 1 / 1024, **wanted)} + "
                                       f"{cell(samples, 'kernel_kib', server, 1, 1 / 1024, **wanted)}"
@@ -119,8 +127,8 @@ def paced_table(samples, workload):
             rows.append([f"`{server}`", f"{share:.0%}", number(rate, 0), number(done, 0), scaled(p99, 1e-3),
                          f"{p99.low / 1e3:.2f} - {p99.high / 1e3:.2f}",
                          cell(samples, "p99.9", server, 2, 1e-3, phase="paced", workload=workload, share=share)])
-    return table(["server", "of its capacity", "asked requests/s", "answered", "p99 ms", "lowest - highest", "p99.9 ms"],
-                 rows) if rows else NOT_MEASURED.capitalize() + "."
+    return filled_table(["server", "of its capacity", "asked requests/s", "answered", "p99 ms", "lowest - highest",
+                         "p99.9 ms"], rows)
 
 
 def distance_table(samples, name):
@@ -165,8 +173,8 @@ def pair_table(samples, above, below):
         if rate or cpu:
             rows.append([f"{TITLES[workload]}, {connections:,}", *spread_cells(rate, 2), verdict(rate, above, below, 1),
                          *spread_cells(cpu, 2), verdict(cpu, above, below, -1)])
-    return table([f"{above} / {below}", "requests/s", "lowest - highest", "more", "CPU/request", "lowest - highest",
-                  "less"], rows) if rows else NOT_MEASURED.capitalize() + "."
+    return filled_table([f"{above} / {below}", "requests/s", "lowest - highest", "more", "CPU/request", "lowest - highest",
+                         "less"], rows)
 
 
 def verdict(ratio, above, below, wanted):
@@ -186,21 +194,24 @@ def shares_table(samples):
                 wanted = {"phase": phase, "workload": workload, "connections": connections}
                 generator, service = (compare_figures.shares(samples, name, **wanted)
                                       for name in ("generator_cpu_s", "service_cpu_s"))
-                rows.append([f"{'constant rate' if phase == 'paced' else 'closed loop'}: {TITLES[workload]}", f"{connections:,}",
+                rows.append([f"{LOADS[phase]}: {TITLES[workload]}", f"{connections:,}",
                              percent(generator), f"{generator.low:.0%} - {generator.high:.0%}" if generator else "",
                              percent(service)])
-    return table(["load", "connections", "generator, median of all runs", "lowest - highest", "service"], rows)
+    return filled_table(["load", "connections", "generator, median of all runs", "lowest - highest", "service"], rows)
 
 
 def percent(value):
     return f"{value.median:.0%}" if value else NOT_MEASURED
 
 
+def load_words(phase, workload):
+    return ": ".join(filter(None, (LOADS.get(phase, phase), phase in ("closed", "paced") and TITLES.get(workload))))
+
+
 def missed_table(samples):
     rows = []
     for (server, phase, workload, connections), (without, rounds, reasons) in compare_figures.missed(samples).items():
-        load = {"closed": "closed loop", "paced": "constant rate", "idle": "idle connections"}.get(phase, phase)
-        rows.append([f"`{server}`", ": ".join(filter(None, (load, phase != "idle" and TITLES.get(workload)))),
+        rows.append([f"`{server}`", load_words(phase, workload),
                      f"{connections:,}" if connections is not None else "", f"{without} of {rounds}", "; ".join(reasons)])
     if not rows:
         return "None: every server reached every point that it was taken to."
