@@ -1,5 +1,5 @@
 """The sentences of bench/compare's report that say what follows: made from the figures, whatever these are."""
-from lib import compare_figures, figures
+from lib import compare_figures
 from lib.compare_figures import ENOUGH, OURS, POOLED, PROACTOR, THREAD, USUAL, closed
 from lib.compare_plan import LIMIT, MODELS, PEERS, WORKLOADS
 from lib.compare_tables import (TITLES, cell, costs_table, distance_table, enough_table, memory_cells,
@@ -144,7 +144,7 @@ def win_lines(samples):
 
 
 def wins(samples):
-    if not figures.select(compare_figures.reached(samples), server=OURS, phase="closed"):
+    if not compare_figures.reached(compare_figures.select(samples, server=OURS, phase="closed")):
         return f"`{OURS}` was {NOT_MEASURED}: nothing can be said."
     lines = win_lines(samples)
     lines += [f"- `{server}` reached {connections:,} connections ({TITLES[workload]}), `{OURS}` did not."

@@ -6,7 +6,7 @@ everybody else's faintly behind. All panels of a chart have the same axes.
 import math
 from dataclasses import dataclass
 
-from lib import charts, compare_bars, compare_figures, figures
+from lib import charts, compare_bars, compare_figures
 from lib.compare_figures import OURS, closed
 from lib.compare_plan import LIMIT
 from lib.files_charts import THEMES, terminals
@@ -233,7 +233,7 @@ def draw(results, folder):
     drawn, samples = [], compare_figures.whole(results)["samples"]
     for name, chart in CHARTS.items():
         for theme in THEMES:
-            made = chart(figures.select(samples), theme)
+            made = chart(samples, theme)
             if made is None:
                 continue
             script, height = made

@@ -12,6 +12,7 @@ NAMES = tuple(model.name for model in MODELS)
 USUAL = 100      # connections, where one number of them has to stand for all
 ENOUGH = 0.9     # of our requests/s: the rule by which blocking threads are good enough
 GAINS = {"requests_per_s": max, "cpu_us": min, "p99": min}  # the better one of two
+POINT = ("phase", "workload", "connections")
 ABSENT = {"unreached": None, "errors": None, "round": None, "connections": None, "workload": None, "share": None}
 
 
@@ -34,12 +35,29 @@ class Win:
     value: figures.Spread
 
 
+class Samples(list):
+    """Samples that are found by their point: a report asks for one some ten thousand times."""
+
+    def __init__(self, samples):
+        super().__init__(samples)
+        self.points = {}
+        for sample in self:
+            self.points.setdefault(tuple(sample[name] for name in POINT), []).append(sample)
+
+
 def whole(results):
     """The same results whose samples have the fields that everything else takes for granted. What says neither where it
     was taken nor of whom is left out."""
     samples = [{**ABSENT, **sample} for sample in results.get("samples") or []
                if sample.get("phase") and sample.get("server")]
-    return {**results, "samples": [{**sample, "errors": sample["errors"] or {}} for sample in samples]}
+    return {**results, "samples": Samples({**sample, "errors": sample["errors"] or {}} for sample in samples)}
+
+
+def select(samples, **wanted):
+    """As figures.select(); quick where the whole point is given."""
+    point = tuple(wanted.get(name) for name in POINT)
+    known = isinstance(samples, Samples) and None not in point
+    return figures.select(samples.points.get(point, []) if known else samples, **wanted)
 
 
 def reached(samples):
@@ -58,13 +76,13 @@ def closed(workload="fast", connections=USUAL):
 
 
 def middle(samples, name, server, **wanted):
-    own = reached(figures.select(samples, server=server, **(wanted or closed())))
+    own = reached(select(samples, server=server, **(wanted or closed())))
     return figures.spread(figures.value_of(sample, name) for sample in own)
 
 
 def relative(samples, name, above, below, **wanted):
     """above / below, round by round."""
-    point = reached(figures.select(samples, **(wanted or closed())))
+    point = reached(select(samples, **(wanted or closed())))
     return figures.spread(figures.ratios_between(point, name, above, below))
 
 
@@ -78,7 +96,7 @@ def side(ratio):
 def connections_of(samples, workload="fast", server=None, phase="closed"):
     """The points that were tried, reached or not. Idle connections have no workload."""
     wanted = {"phase": phase} if phase == "idle" else {"phase": phase, "workload": workload}
-    return sorted({sample["connections"] for sample in figures.select(samples, **wanted)
+    return sorted({sample["connections"] for sample in select(samples, **wanted)
                    if sample["connections"] is not None and server in (None, sample.get("server"))})
 
 
@@ -88,15 +106,9 @@ def tried(samples):
             for connections in connections_of(samples, workload=workload)]
 
 
-def best(samples, name, names, **wanted):
-    """(server, spread) of the best median, or None."""
-    found = [(server, middle(samples, name, server, **wanted)) for server in names]
-    return GAINS[name]((each for each in found if each[1]), key=lambda each: each[1].median, default=None)
-
-
 def idle_points(samples, server):
     """(connections held, user KiB, kernel KiB or None) of every point, the fewest first."""
-    idle = reached(figures.select(samples, phase="idle", server=server))
+    idle = reached(select(samples, phase="idle", server=server))
     points = []
     for connections in sorted({sample["connections"] for sample in idle if sample["connections"] is not None}):
         held, user, kernel = (figures.middle(idle, name, connections=connections)
@@ -124,7 +136,7 @@ def per_connection(samples, server):
 
 def worker_kib(samples, server):
     """What one process or thread of a pool takes before any connection: all of it, by their number."""
-    idle = [sample for sample in reached(figures.select(samples, phase="idle", server=server))
+    idle = [sample for sample in reached(select(samples, phase="idle", server=server))
             if sample.get("threads") and sample.get("pss_kib") is not None and sample.get("kernel_kib") is not None]
     fewest = min((sample["connections"] or 0 for sample in idle), default=None)
     return figures.spread((sample["pss_kib"] + sample["kernel_kib"]) / sample["threads"] for sample in idle
@@ -133,7 +145,7 @@ def worker_kib(samples, server):
 
 def reason(samples, server, **wanted):
     """Why a point was not reached: the words of its first round; None when it was, or nobody tried."""
-    found = figures.select(samples, server=server, **wanted)
+    found = select(samples, server=server, **wanted)
     if reached(found):
         return None
     return next((sample["unreached"] for sample in found if sample["unreached"]), None)
@@ -173,7 +185,7 @@ def alone(samples):
     return [(server, workload, connections) for workload, connections in tried(samples)
             if reason(samples, OURS, **closed(workload, connections))
             for server in servers(samples) if server != LIMIT
-            and reached(figures.select(samples, server=server, **closed(workload, connections)))]
+            and reached(select(samples, server=server, **closed(workload, connections)))]
 
 
 def leaner(samples):
@@ -206,12 +218,12 @@ def used_share(sample, name):
 
 
 def shares(samples, name, **wanted):
-    return figures.spread(used_share(sample, name) for sample in reached(figures.select(samples, **wanted)))
+    return figures.spread(used_share(sample, name) for sample in reached(select(samples, **wanted)))
 
 
 def paced(samples, server, workload="fast"):
     """(requests/s asked, spread of the p99 in us) of every share of the server's capacity, the least first."""
-    own = reached(figures.select(samples, phase="paced", server=server, workload=workload))
+    own = reached(select(samples, phase="paced", server=server, workload=workload))
     points = []
     for share in sorted({sample["share"] for sample in own if sample["share"] is not None}):
         rate, p99 = (figures.middle(own, name, share=share) for name in ("rate", "p99"))

@@ -6,7 +6,7 @@ from lib.compare_figures import OURS, USUAL
 from lib.compare_plan import MIX, WAIT_MS, WORK_MS, WORKLOADS
 from lib.compare_tables import TITLES
 from lib.figures import NOT_MEASURED
-from lib.tables import environment_table, number, table
+from lib.tables import environment_table, table
 
 TITLE = "# Which way to serve is best, when, and why"
 

@@ -48,7 +48,7 @@ def memory_cells(samples, server):
 def most_reached(samples, server, workload="fast"):
     """The most connections at which the server was measured."""
     found = [connections for connections in compare_figures.connections_of(samples, workload=workload, server=server)
-             if compare_figures.reached(figures.select(samples, server=server, **closed(workload, connections)))]
+             if compare_figures.reached(compare_figures.select(samples, server=server, **closed(workload, connections)))]
     return f"{max(found):,}" if found else NOT_MEASURED
 
 
