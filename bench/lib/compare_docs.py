@@ -55,12 +55,11 @@ def memory_line(samples, model):
 def missed_lines(samples, model):
     """What the model did not reach, a line for each kind of load."""
     lines = []
-    for (server, phase, workload, connections), (without, rounds, reasons) in compare_figures.missed(samples).items():
+    for (server, phase, workload, connections, share), (without, rounds, reasons) in compare_figures.missed(samples).items():
         if server == model:
-            load = "idle connections" if phase == "idle" else TITLES.get(workload, workload)
             often = "" if without == rounds else f" in {without} of {rounds} runs"
-            rate = ", at a constant rate" if phase == "paced" else ""
-            lines.append(f"- Not reached{often}: {connections or 0:,} connections, {load}{rate}: {'; '.join(reasons)}.")
+            load = compare_tables.load_words(phase, workload, share)
+            lines.append(f"- Not reached{often} with {connections or 0:,} connections ({load}): {reasons[0]}.")
     return lines
 
 

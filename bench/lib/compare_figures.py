@@ -196,11 +196,11 @@ def leaner(samples):
 
 
 def missed(samples):
-    """(server, phase, workload, connections) -> (rounds without it, rounds, reasons) of every point that was not
-    reached in some round."""
+    """(server, phase, workload, connections, share) -> [rounds without it, rounds, reasons] of every point that was
+    not reached in some round."""
     found = {}
     for sample in samples:
-        key = tuple(sample.get(name) for name in ("server", "phase", "workload", "connections"))
+        key = tuple(sample.get(name) for name in ("server", "phase", "workload", "connections", "share"))
         without, rounds, reasons = found.setdefault(key, [0, 0, []])
         found[key][:2] = without + bool(sample["unreached"]), rounds + 1
         if sample["unreached"] and sample["unreached"] not in reasons:

@@ -25,8 +25,8 @@ METHOD = """## How it was measured
 Generators and servers ran on one machine, over the loopback interface. Every run has a server of its own, started for it and
 ended with SIGTERM; the kernel's account of it and of all its descendants (`wait4`) gives CPU time, context switches and page
 faults. What a start, one request and an end take is subtracted: the median of runs that do nothing else. In each of {rounds}
-rounds all servers ran at one point one after another, {duration} s each, in an order that changes from round to round. Ratios
-are taken within a round. No sample was dropped or changed.
+rounds all servers ran at one point one after another, at least {duration} s each, in an order that changes from round to
+round. Ratios are taken within a round. No sample was dropped or changed.
 
 - **The workloads.** *Constant page*: 83 bytes that were made before. *Waits {wait} ms*: the handler asks a service, a process
   of its own on this machine that answers after {wait} ms, in the model's own idiom, blocking or not. *{work} ms of CPU*:
@@ -35,7 +35,7 @@ are taken within a round. No sample was dropped or changed.
   asked less, so such a latency is not what a client that comes by itself would see. It serves to find what a server can do.
 - **The open loop.** The runs at a constant rate come from `bench/programs/pace.c`: requests are due at fixed times whatever
   the server does, and a latency counts from the time at which the request was due, not from when it could be sent. Each
-  server was asked for shares of what its own closed loop came to with {usual} connections and the constant page, so the same
+  server was asked for shares of what its own closed loop came to with the same workload and {usual} connections, so the same
   share is another rate for each.
 - **Idle connections.** Each made one request and stays open. Memory is the proportional share of the server's processes (PSS)
   and, beside it, by how much the kernel's own grew since before the start: stacks, page tables and slabs, where sockets are.
@@ -43,8 +43,9 @@ are taken within a round. No sample was dropped or changed.
 - **CPU per request** is the CPU time of the server by the answers that the generator counted; the service's is not in it.
 - **prefork** and **pool** close a connection after 100 requests or 5 silent seconds, **cgi** after each request, so that
   others get their turn: connecting again is in their figures.
-- **A point is not reached** if the server ended or could not start, if nothing was answered, or if more than 1 % of the
-  requests failed. A server that did not reach a point twice was not taken there again.
+- **A point is not reached** if the server ended or could not start, if nothing was answered, if more than 1 % of the
+  requests failed, if a rate was not kept, or if fewer idle connections stayed open. A server that did not reach a point
+  twice was not taken there again.
 """
 
 LIMITS = """## What this machine cannot show
@@ -55,7 +56,7 @@ LIMITS = """## What this machine cannot show
 - {cpus} CPUs say nothing of what 16 or 64 would show.
 - Loopback has no network card, no loss and no distance. Part of the kernel's work for a request is done when the sender
   runs, and is then counted as the generator's CPU time.
-- A run lasts {duration} s: what changes over hours, such as fragmented memory, is not here.
+- A run lasts some {duration} s: what changes over hours, such as fragmented memory, is not here.
 - User and system time are told apart by clock ticks, that is by sampling.
 - Debian's packages are compared, not the newest version of each.
 {noise}"""

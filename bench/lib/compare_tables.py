@@ -57,12 +57,11 @@ def main_table(samples):
     rows = []
     for server in compare_figures.servers(samples):
         memory = compare_figures.per_connection(samples, server)
-        worker = compare_figures.worker_kib(samples, server) if server in POOLED else None
         rows.append([marked(server), cell(samples, "requests_per_s", server, 0),
                      cell(samples, "requests_per_s", server, 0, **closed("fast", MANY)),
                      cell(samples, "requests_per_s", server, 0, **closed("wait", MANY)) if server in NAMES else "",
                      cell(samples, "cpu_us", server), cell(samples, "switches", server, 3),
-                     f"{number(worker, 1)} a worker" if worker else "" if server == LIMIT else number(memory, 1),
+                     number(memory, 1) if memory is not None else "" if server == LIMIT else memory_cells(samples, server)[0],
                      most_reached(samples, server)])
     return table(["server", f"requests/s, {USUAL} connections", f"{MANY:,} connections", f"{MANY:,} that wait 10 ms",
                   "CPU µs/request", "switches/request", "KiB per idle connection", "most connections"], rows)
@@ -204,15 +203,18 @@ def percent(value):
     return f"{value.median:.0%}" if value else NOT_MEASURED
 
 
-def load_words(phase, workload):
-    return ": ".join(filter(None, (LOADS.get(phase, phase), phase in ("closed", "paced") and TITLES.get(workload))))
+def load_words(phase, workload, share=None):
+    """The kind of load in words: 'constant rate: mix, 75% of the capacity'."""
+    loaded = phase in ("closed", "paced") and TITLES.get(workload)
+    words = ": ".join(filter(None, (LOADS.get(phase, phase), loaded)))
+    return f"{words}, {share:.0%} of the capacity" if share else words
 
 
 def missed_table(samples):
     rows = []
-    for (server, phase, workload, connections), (without, rounds, reasons) in compare_figures.missed(samples).items():
-        rows.append([f"`{server}`", load_words(phase, workload),
-                     f"{connections:,}" if connections is not None else "", f"{without} of {rounds}", "; ".join(reasons)])
+    for (server, phase, workload, connections, share), (without, rounds, reasons) in compare_figures.missed(samples).items():
+        rows.append([f"`{server}`", load_words(phase, workload, share),
+                     f"{connections:,}" if connections is not None else "", f"{without} of {rounds}", reasons[0]])
     if not rows:
         return "None: every server reached every point that it was taken to."
-    return table(["server", "load", "connections", "runs", "why"], rows).replace("---: |\n", "--- |\n", 1)
+    return table(["server", "load", "connections", "runs", "why, the first time"], rows).replace("---: |\n", "--- |\n", 1)
