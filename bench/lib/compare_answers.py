@@ -180,6 +180,25 @@ def shown(samples, name, workload, connections, digits=0):
     if compare_figures.GAINS.get(name) is max:
         ordered.reverse()
     said = {server: f"`{server}` {number(value, digits)}" for server, value in found.items()}
+    return f"With {connections:,} connections: {extremes(ordered, said, found)}."
+
+
+def extremes(ordered, said, found):
+    """The words of the best and the worst, of ours and of the limit."""
     words = [f"{said[ordered[0]]} (the best), {said[ordered[-1]]} (the worst)"]
-    words += [said[server] for server in (OURS, LIMIT) if found[server] and server not in (ordered[0], ordered[-1])]
-    return f"With {connections:,} connections: {', '.join(words)}."
+    words += [said[server] for server in (OURS, LIMIT) if found.get(server) and server not in (ordered[0], ordered[-1])]
+    return ", ".join(words)
+
+
+def paced_words(samples, workload):
+    """The p99 of the open loop at the lowest and at the highest share of what each server can do."""
+    known = {sample["share"] for sample in samples if sample["share"] is not None}
+    lines = []
+    for share in sorted({min(known), max(known)} if known else ()):
+        found = {server: p99 for server in compare_figures.servers(samples)
+                 for at, _, p99 in compare_figures.paced(samples, server, workload) if at == share}
+        ordered = sorted((server for server in found if server != LIMIT), key=lambda server: found[server].median)
+        if ordered:
+            said = {server: f"`{server}` {value.median / 1e3:.2f} ms" for server, value in found.items()}
+            lines.append(f"At {share:.0%} of what each can do, the p99 is: {extremes(ordered, said, found)}.")
+    return " ".join(lines)

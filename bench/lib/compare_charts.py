@@ -70,8 +70,11 @@ def latency_line(samples, server):
     return Line(server, spread_points(((rate, p99) for _, rate, p99 in compare_figures.paced(samples, server)), 1e-3), False)
 
 
-def powers(low, high):
-    return [10.0 ** exponent for exponent in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)]
+def marks(low, high):
+    """Powers of ten, with 2 and 5 times these where there would be too few."""
+    exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    steps = (1, 2, 5) if math.log10(high / low) < 2 else (1,)
+    return [step * 10.0 ** exponent for exponent in exponents for step in steps]
 
 
 def ends(lines, place, margin):
@@ -175,7 +178,7 @@ set logscale xy
 set xrange [{axes.x[0]:g}:{axes.x[1]:g}]
 set yrange [{axes.y[0]:g}:{axes.y[1]:g}]
 set xtics ({tics(axes.tics)})
-set ytics ({tics(powers(*axes.y))})
+set ytics ({tics(marks(*axes.y))})
 set xlabel '{axes.below}' textcolor rgb '{theme.ink}' font ',14' offset 0,0.4
 set multiplot
 """ + "\n".join(panel(lines, family, axes, theme, number, height) for number, family in enumerate(shown))
@@ -203,7 +206,7 @@ def memory(samples, theme):
     xs = ends(lines, (0,), 1.15)
     return panels_chart(lines, ALL_PANELS, Axes(
         "Memory with idle connections, MiB", f"less is better; logarithmic; the server's and the kernel's; {CROSS}",
-        "connections that stay open", xs, ends(lines, (1, 3), 1.3), powers(*xs)), theme)
+        "connections that stay open", xs, ends(lines, (1, 3), 1.3), marks(*xs)), theme)
 
 
 def latency(samples, theme):
@@ -215,7 +218,7 @@ def latency(samples, theme):
     return panels_chart(lines, ALL_PANELS, Axes(
         "p99 at a constant rate, ms", "less is better; logarithmic; counted from when a request was due; "
         "each server at shares of what it can do", "requests/s that were asked for", xs, ends(lines, (1, 3), 1.3),
-        powers(*xs)), theme)
+        marks(*xs)), theme)
 
 
 CHARTS = {

@@ -114,6 +114,7 @@ def charts(samples, drawn):
               compare_tables.memory_table(samples)]
     for workload in ("fast", "mix"):
         parts += [f"## How long a request takes under a given load: {TITLES[workload]}", PACED_NOTE,
+                  compare_answers.paced_words(samples, workload),
                   picture("latency" if workload == "fast" else None, drawn), compare_tables.paced_table(samples, workload)]
     parts += ["## How long a request takes when all do what they can", CLOSED_NOTE]
     for workload in WORKLOADS:

@@ -150,6 +150,15 @@ class Answers(unittest.TestCase):
         self.assertIn("none.", compare_answers.wins(own))
         self.assertIn("nothing can be said", compare_answers.wins([]))
 
+    def test_the_open_loop_at_its_lowest_and_highest_rate(self):
+        for sample in self.samples:
+            if (sample["phase"], sample["server"]) == ("paced", "thread"):
+                sample["latency_us"]["99"] *= 3
+        text = compare_answers.paced_words(self.samples, "fast")
+        self.assertIn("At 25% of what each can do, the p99 is: `reactor-per-core` 0.40 ms (the best), `thread` 1.20 ms (the "
+                      "worst), `limit` 0.40 ms. At 75%", text)
+        self.assertEqual(compare_answers.paced_words(self.samples, "mix"), "")
+
     def test_a_lower_number_is_the_better_cpu(self):
         text = compare_answers.shown(self.samples, "cpu_us", "fast", 100, 1)
         self.assertIn("`proactor` 9.0 (the best), `cgi` 1,000.0 (the worst), `reactor-per-core` 10.0, `limit` 8.0", text)
@@ -263,7 +272,9 @@ class Docs(unittest.TestCase):
         for model in MODELS:
             part = page.split(f"## `{model.name}`: {model.title}\n")[1].split("\n## ")[0]
             self.assertIn(f"<!-- figures: {model.name} -->", part)
-            self.assertGreaterEqual(part.count("```mermaid\nsequenceDiagram"), 1)
+            diagrams = re.findall(r"```mermaid\n(sequenceDiagram\n.*?)```", part, re.DOTALL)
+            self.assertEqual(len(diagrams), 2, "a request, and one that waits")
+            self.assertNotIn(";", "".join(diagrams), "ends a line of a diagram")
             for words in ("**What it costs.**", "**When it is the right choice.**"):
                 self.assertIn(words, part)
 
