@@ -7,20 +7,16 @@
 #include "common/sockets.h"
 #include "common/stop.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-enum { STACK_BYTES = 256 * 1024, PATIENCE_US = 10000 };
+enum { STACK_BYTES = 256 * 1024 };
 
 static void *serve(void *arg)
 {
     struct talk_room room = {.spare = NULL};
-    serve_blocking((int)(intptr_t)arg, &room);
+    serve_blocking((int)(intptr_t)arg, &room, (struct http_text){NULL, 0});
     ask_no_more();
     talk_room_close(&room);
     return NULL;
@@ -33,7 +29,7 @@ static void start_thread(const pthread_attr_t *attributes, int fd)
     if (!error)
         return;
     close(fd);
-    fprintf(stderr, "thread: no thread for a connection: %s\n", strerror(error));
+    report_shortage("no thread for a connection", error);
 }
 
 int main(int argc, char **argv)
@@ -48,10 +44,8 @@ int main(int argc, char **argv)
     pthread_attr_setstacksize(&attributes, STACK_BYTES);
     int listener = listen_on(options.port, 0);
     for (;;) {
-        int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+        int fd = accept_blocking(listener);
         if (fd >= 0)
             start_thread(&attributes, fd);
-        else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
-            usleep(PATIENCE_US); /* until some connection has ended */
     }
 }

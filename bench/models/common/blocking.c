@@ -4,9 +4,10 @@
 
 #include <errno.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { READ_MAX = 16384, LINGER_S = 1 };
+enum { READ_MAX = 16384, LINGER_S = 1, SHORTAGE_US = 100000 };
 
 static unsigned service_port;
 static _Thread_local int service = -1;
@@ -25,6 +26,15 @@ static ssize_t receive(int fd, char *bytes, size_t length)
     return got;
 }
 
+/* A client that is refused asks again at once: what there is no room for is not tried all the time.
+ */
+static int connect_failed(int error)
+{
+    if (is_shortage(error))
+        usleep(SHORTAGE_US);
+    return -error;
+}
+
 /* One that was idle may have been closed meanwhile: then once more with a new one. */
 int ask_blocking(struct http_request *request, struct http_response *response)
 {
@@ -33,7 +43,7 @@ int ask_blocking(struct http_request *request, struct http_response *response)
     for (bool fresh = false; !fresh;) {
         fresh = service < 0;
         if (fresh && (service = connect_to(service_port, 0)) < 0)
-            return -errno;
+            return connect_failed(errno);
         if (send_all(service, &byte, 1) && receive(service, &byte, 1) == 1)
             return 0;
         close(service);
@@ -49,29 +59,49 @@ void ask_no_more(void)
     service = -1;
 }
 
-/* Closing with bytes unread would send a reset, which may overtake the answer. */
+void blocking_patience(int fd, unsigned seconds)
+{
+    const struct timeval patience = {.tv_sec = (time_t)seconds};
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+}
+
+static time_t now_s(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return now.tv_sec;
+}
+
+/* Closing with bytes unread would send a reset, which may overtake the answer. A client that goes
+ * on sending is not listened to for longer than one that is silent. */
 static void close_politely(int fd, char *bytes)
 {
     const struct timeval patience = {.tv_sec = LINGER_S};
+    time_t end = now_s() + LINGER_S;
+    if (shutdown(fd, SHUT_WR) < 0)
+        return;
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-    if (shutdown(fd, SHUT_WR) == 0)
-        while (receive(fd, bytes, READ_MAX) > 0)
-            ;
+    while (receive(fd, bytes, READ_MAX) > 0 && now_s() <= end)
+        ;
 }
 
-void serve_blocking(int fd, struct talk_room *room)
+void serve_blocking(int fd, struct talk_room *room, struct http_text received)
 {
     char bytes[READ_MAX];
     struct talk talk = {.room = room};
     enum talk_next next = TALK_READS;
-    ssize_t got = 0;
-    while (next != TALK_ENDS && (got = receive(fd, bytes, sizeof(bytes))) > 0) {
-        next = talk_on(&talk, bytes, (size_t)got);
-        if (!send_all(fd, talk.out.bytes, talk.out.length))
+    const char *from = received.length ? received.bytes : bytes;
+    ssize_t got = received.length ? (ssize_t)received.length : receive(fd, bytes, sizeof(bytes));
+    while (got > 0) {
+        next = talk_on(&talk, from, (size_t)got);
+        if (!send_all(fd, talk.out.bytes, talk.out.length) || next == TALK_ENDS)
             break;
         talk.out.length = 0;
+        from = bytes;
+        got = receive(fd, bytes, sizeof(bytes));
     }
-    if (next == TALK_ENDS && got > 0)
+    if (next == TALK_ENDS)
         close_politely(fd, bytes);
     talk_end(&talk);
     close(fd);

@@ -9,7 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
+
+enum { PATIENCE_US = 10000 };
 
 void require(bool fine, const char *what)
 {
@@ -17,6 +20,17 @@ void require(bool fine, const char *what)
         return;
     fprintf(stderr, "%s: %s: %s\n", program_invocation_short_name, what, strerror(errno));
     exit(1);
+}
+
+void report_shortage(const char *what, int error)
+{
+    static time_t last;
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    if (now.tv_sec == last)
+        return;
+    last = now.tv_sec;
+    fprintf(stderr, "%s: %s: %s\n", program_invocation_short_name, what, strerror(error));
 }
 
 static struct sockaddr_in local(unsigned port)
@@ -37,6 +51,19 @@ int listen_on(unsigned port, int flags)
                 bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0 &&
                 listen(fd, SOMAXCONN) == 0,
             "cannot listen");
+    return fd;
+}
+
+bool is_shortage(int error)
+{
+    return error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS;
+}
+
+int accept_blocking(int listener)
+{
+    int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    if (fd < 0 && is_shortage(errno))
+        usleep(PATIENCE_US);
     return fd;
 }
 
