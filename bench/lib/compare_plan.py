@@ -158,7 +158,8 @@ def closed(settings):
 def paced(settings):
     if PACED_CONNECTIONS not in settings.connections:
         return []
-    return in_turn(settings, "paced", [(workload, PACED_CONNECTIONS, share, settings.duration)
+    seconds = settings.duration / 2 if settings.quick else settings.duration
+    return in_turn(settings, "paced", [(workload, PACED_CONNECTIONS, share, seconds)
                                        for workload in PACED_WORKLOADS
                                        for share in (QUICK_SHARES if settings.quick else SHARES)], settings.rounds)
 

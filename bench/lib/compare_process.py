@@ -18,6 +18,7 @@ from lib.machine import ROOT, Failure, text_of
 from lib.servers import total_kib
 
 START_S, DRAIN_S, AGAIN_S = 10, 5, 2
+SILENT = "no message"
 SAMPLED = 200   # processes whose memory is read one by one; of more it is that of so many, multiplied
 KERNEL_FIELDS = ("KernelStack", "PageTables", "SUnreclaim", "SReclaimable", "SecPageTables", "Percpu")
 PR_SET_CHILD_SUBREAPER = 36
@@ -62,6 +63,13 @@ def end_orphans(before):
             os.kill(pid, signal.SIGKILL)
             used.update(usage_of(os.wait4(pid, 0)[2]))
     return dict(used)
+
+
+def leave_nobody():
+    """Ends every child of this process. A second Ctrl-C does not keep it from that."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    end_orphans(set())
 
 
 def status_fields(pid):
@@ -130,7 +138,7 @@ class Program:
         # Not read(): the program writes where this descriptor, which is its own too, stands.
         text = os.pread(self.words.fileno(), os.fstat(self.words.fileno()).st_size, 0)
         lines = text.decode("utf-8", "replace").strip().splitlines()
-        return lines[-1].strip()[:200] if lines else "no message"
+        return lines[-1].strip()[:200] if lines else SILENT
 
     def memory(self):
         """Of all processes now: resident memory, its peak, the share of it that is theirs, and how many they are."""
