@@ -2,7 +2,7 @@
 import statistics
 
 from lib import load
-from lib.compare_plan import FAILED_AT_MOST, PACED_CONNECTIONS, kind
+from lib.compare_plan import FAILED_AT_MOST, PACED_CONNECTIONS, UNSENT_AT_MOST, kind
 
 USED = ("user_s", "system_s", "minor_faults", "major_faults", "voluntary", "involuntary")
 NO_FIGURES = dict.fromkeys(("rate", "share", "command", "raw", "seconds", "requests", "requests_per_s", "latency_us",
@@ -54,11 +54,20 @@ def unreached(said, seconds):
     lost = failed(errors)
     if not requests:
         return f"nothing was answered in {seconds} s" + (f": {error_words(errors)}" if lost else "")
-    if lost <= FAILED_AT_MOST * (requests + lost):
+    unsent = errors.get("unsent", 0)
+    if lost - unsent > FAILED_AT_MOST * (requests + lost):
+        return f"{100 * lost / (requests + lost):.0f} % of the requests failed: {error_words(errors)}"
+    if unsent > UNSENT_AT_MOST * (requests + lost):
+        return f"the rate was not kept: {unsent} requests were due and never sent, {requests} were answered"
+    return None
+
+
+def not_held(asked, held, ended):
+    """Why fewer connections than asked for are held, or None."""
+    if held >= asked:
         return None
-    if errors.get("unsent") == lost:
-        return f"the rate was not kept: {lost} requests were due and never sent, {requests} were answered"
-    return f"{100 * lost / (requests + lost):.0f} % of the requests failed: {error_words(errors)}"
+    ways = [(ended, "the server ended"), (asked - held - ended, "it never answered on")]
+    return f"{held} of {asked} connections stayed open: " + ", ".join(f"{way} {count}" for count, way in ways if count > 0)
 
 
 def capacity(samples, server, workload):

@@ -9,6 +9,7 @@ from lib.crowd import whole
 
 TOGETHER = 128   # that are not answered yet: no queue of a listener overflows
 QUIET_S = 1.5    # without an answer: then no more are waited for
+LIMIT_S = 10     # for all of them
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER: closing leaves nothing that waits in the kernel
 
 
@@ -16,7 +17,7 @@ class Held:
     """Connections to one server. held: how many were answered and are still open; closed: how many the server ended."""
 
     def __init__(self, port, path="/fast"):
-        self.port, self.held, self.closed, self.refused = port, 0, 0, 0
+        self.port, self.held, self.closed = port, 0, 0
         self.request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode("ascii")
         self.clients, self.ready = set(), selectors.DefaultSelector()
 
@@ -32,8 +33,8 @@ class Held:
     def open(self, count):
         """Opens so many, and returns when all were answered or nothing happens any more."""
         begun, waiting = 0, 0
-        quiet_from = time.monotonic()
-        while begun < count or waiting:
+        begin = quiet_from = time.monotonic()
+        while (begun < count or waiting) and time.monotonic() < begin + LIMIT_S:
             while begun < count and waiting < TOGETHER:
                 self._connect()
                 begun, waiting = begun + 1, waiting + 1
@@ -77,7 +78,6 @@ class Held:
         except BlockingIOError:
             return False
         except OSError:
-            self.refused += answer is not None
             more = b""
         if answer is None or not more:
             self.held -= answer is None

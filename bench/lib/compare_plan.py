@@ -49,8 +49,10 @@ HELD_FROM = 100                   # connections; fewer need no memory worth a fi
 STARTS = 3
 QUICK_CONNECTIONS, QUICK_SHARES, QUICK_BESIDE = (1, 100), (0.5,), (100,)
 FAILED_AT_MOST = 0.01             # of the requests, or the point is not reached
+UNSENT_AT_MOST = 0.05             # of those that were due: a stall of the machine at the end is not the server's
 TRIES = 2                         # of a point that is not reached
 ANSWER_S = 10                     # an answer that takes longer is a failed request
+LONG_FROM, LONG = 5000, 2         # connections from which a run lasts so many times as long: to connect takes its part
 TITLES = {model.name: model.title for model in MODELS}
 
 
@@ -129,6 +131,11 @@ def closed_points(settings, workload):
     return [count for count in settings.connections if workload != "mix" or count in MIX_CONNECTIONS]
 
 
+def lasting(settings, connections):
+    """Seconds of a run in the closed loop."""
+    return settings.duration * (LONG if connections >= LONG_FROM else 1)
+
+
 def in_turn(settings, phase, points, rounds):
     """The runs of a phase: in each round all servers at one point after the other, in an order that changes. A point
     is a workload, a number of connections, a share and the seconds that it takes."""
@@ -151,7 +158,7 @@ def idle(settings):
 
 
 def closed(settings):
-    return in_turn(settings, "closed", [(workload, count, None, settings.duration) for workload in WORKLOADS
+    return in_turn(settings, "closed", [(workload, count, None, lasting(settings, count)) for workload in WORKLOADS
                                         for count in closed_points(settings, workload)], settings.rounds)
 
 

@@ -107,12 +107,9 @@ class CompareRunner:
             time.sleep(HOLD_S)
             crowd.look()
             self._alive()
-            missing = None
-            if crowd.held < run.connections:
-                missing = f"{crowd.held} of {run.connections} connections were held, the server ended {crowd.closed}"
-                missing += self._last_words()
+            missing = compare_costs.not_held(run.connections, crowd.held, crowd.closed)
             return {**self.program.memory(), "kernel_kib": kernel_kib() - before, "held": crowd.held,
-                    "requests": crowd.held, "unreached": missing}
+                    "unreached": missing + self._last_words(run) if missing else None}
 
     def _load(self, run):
         wanted = compare_costs.rate(self.results["samples"], run) if run.phase == "paced" else None
@@ -125,13 +122,14 @@ class CompareRunner:
         self._alive()
         said = run.said(text)
         if said is None:
-            raise Unreached(f"{os.path.basename(command[0])}: {text.strip().splitlines()[-1]}{self._last_words()}")
+            raise Unreached(f"{os.path.basename(command[0])}: {text.strip().splitlines()[-1]}{self._last_words(run)}")
         reason = compare_costs.unreached(said, run.seconds)
-        taken = {name: said[name] for name in ("requests", "requests_per_s", "seconds", "latency_us", "errors")}
-        return {**memory, **taken, "failed": compare_costs.failed(said["errors"]), "rate": wanted,
+        taken = {name: said[name] for name in ("requests", "requests_per_s", "seconds", "errors")}
+        latency = said["latency_us"] if said["requests"] else None
+        return {**memory, **taken, "latency_us": latency, "failed": compare_costs.failed(said["errors"]), "rate": wanted,
                 "opened": run.opened(self.settings.wrk_threads), "command": shlex.join(command),
                 "raw": f"raw/{run.name()}", "generator_cpu_s": round(generator_s, 6),
-                "unreached": reason + self._last_words() if reason else None}
+                "unreached": reason + self._last_words(run) if reason else None}
 
     def _generate(self, run, command):
         """The server's memory shortly before the end of the load, and the generator's CPU seconds."""
@@ -162,9 +160,10 @@ class CompareRunner:
         if self.program.ended():
             raise Unreached(f"it ended by itself: {self.program.last_line()}")
 
-    def _last_words(self):
+    def _last_words(self, run):
+        """What a model says of the reason. Peers say how they are on any occasion."""
         said = self.program.last_line()
-        return "" if said == compare_process.SILENT else f" ({said})"
+        return f" ({said})" if run.server in compare_plan.TITLES and said != compare_process.SILENT else ""
 
     def _snapshot(self):
         return {"machine": servers.machine_cpu(), "service_s": self.service.cpu_s(), "at": time.monotonic()}
