@@ -15,6 +15,7 @@ import time
 from collections import Counter
 
 from lib.machine import ROOT, Failure, text_of
+from lib.runner import END_SIGNALS
 from lib.servers import total_kib
 
 START_S, DRAIN_S, AGAIN_S = 10, 5, 2
@@ -67,9 +68,10 @@ def end_orphans(before):
 
 def leave_nobody():
     """Ends every child of this process. A second Ctrl-C does not keep it from that."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
+    handlers = [(number, signal.signal(number, signal.SIG_IGN)) for number in END_SIGNALS]
     end_orphans(set())
+    for number, handler in handlers:
+        signal.signal(number, handler)
 
 
 def status_fields(pid):

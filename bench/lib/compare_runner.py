@@ -138,10 +138,12 @@ class CompareRunner:
             file.flush()
             self.generator = subprocess.Popen(command, cwd=machine.ROOT, stdin=subprocess.DEVNULL, stdout=file,
                                               stderr=subprocess.STDOUT, start_new_session=True)
-        ended = compare_process.ends_within(self.generator.pid, run.seconds * SAMPLE_AT)
-        memory = {} if ended else self.program.memory()
-        late = not compare_process.ends_within(self.generator.pid, run.seconds + LATE_S)
-        usage = self._end_generator()
+        try:
+            ended = compare_process.ends_within(self.generator.pid, run.seconds * SAMPLE_AT)
+            memory = {} if ended else self.program.memory()
+            late = not compare_process.ends_within(self.generator.pid, run.seconds + LATE_S)
+        finally:
+            usage = self._end_generator()
         if late:
             raise Unreached(f"{os.path.basename(command[0])} did not end")
         return memory, usage["user_s"] + usage["system_s"]
