@@ -67,7 +67,8 @@ def not_held(asked, held, ended):
     if held >= asked:
         return None
     ways = [(ended, "the server ended"), (asked - held - ended, "it never answered on")]
-    return f"{held} of {asked} connections stayed open: " + ", ".join(f"{way} {count}" for count, way in ways if count > 0)
+    said = ", ".join(f"{way} {count}" for count, way in ways if count > 0)
+    return f"{held} of {asked} connections stayed open: {said}"
 
 
 def capacity(samples, server, workload):

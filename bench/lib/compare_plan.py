@@ -153,8 +153,8 @@ def starts(settings):
 
 def idle(settings):
     points = [0, *(count for count in settings.connections if count >= HELD_FROM)]
-    return [run for run in in_turn(settings, "idle", [("fast", count, None, count / 10000) for count in points], settings.rounds)
-            if run.server != LIMIT]
+    runs = in_turn(settings, "idle", [("fast", count, None, count / 10000) for count in points], settings.rounds)
+    return [run for run in runs if run.server != LIMIT]
 
 
 def closed(settings):

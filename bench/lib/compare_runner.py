@@ -126,8 +126,8 @@ class CompareRunner:
         reason = compare_costs.unreached(said, run.seconds)
         taken = {name: said[name] for name in ("requests", "requests_per_s", "seconds", "errors")}
         latency = said["latency_us"] if said["requests"] else None
-        return {**memory, **taken, "latency_us": latency, "failed": compare_costs.failed(said["errors"]), "rate": wanted,
-                "opened": run.opened(self.settings.wrk_threads), "command": shlex.join(command),
+        return {**memory, **taken, "latency_us": latency, "failed": compare_costs.failed(said["errors"]),
+                "rate": wanted, "opened": run.opened(self.settings.wrk_threads), "command": shlex.join(command),
                 "raw": f"raw/{run.name()}", "generator_cpu_s": round(generator_s, 6),
                 "unreached": reason + self._last_words(run) if reason else None}
 

@@ -174,7 +174,10 @@ static void note_latency(int64_t ns)
     if (answered == latencies_room) {
         latencies_room = latencies_room ? latencies_room * 2 : 1 << 16;
         uint32_t *larger = realloc(latencies_us, latencies_room * sizeof *latencies_us);
-        fail_unless(larger != NULL, "latencies");
+        if (!larger) {
+            fputs("pace: no memory for the latencies\n", stderr);
+            exit(1);
+        }
         latencies_us = larger;
     }
     int64_t us = (ns + 500) / 1000;

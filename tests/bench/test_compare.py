@@ -131,7 +131,8 @@ class Settings(unittest.TestCase):
 
     def stored(self, given=None, commit="c1", **results):
         stored = {"complete": False, "settings": vars(settings()), "environment": {"commit": "c1", "dirty": False}}
-        return compare_settings.stored(self.options(**(given or {})), stored | results, {"commit": commit, "dirty": False})
+        return compare_settings.stored(self.options(**(given or {})), stored | results,
+                                       {"commit": commit, "dirty": False})
 
     def test_a_run_goes_on_with_its_own_settings(self):
         self.assertEqual(self.stored(), settings())
@@ -195,7 +196,8 @@ class Servers(unittest.TestCase):
 
 
 class Costs(unittest.TestCase):
-    used = {"user_s": 1.5, "system_s": 2.5, "minor_faults": 300, "major_faults": 1, "voluntary": 1100, "involuntary": 10}
+    used = {"user_s": 1.5, "system_s": 2.5, "minor_faults": 300, "major_faults": 1, "voluntary": 1100,
+            "involuntary": 10}
 
     def test_a_start_is_subtracted(self):
         starts = [sample("start", "cgi", connections=1, number=number, **{**self.used, "user_s": user})
@@ -404,7 +406,7 @@ class Runner(unittest.TestCase):
         for name in ("user_s", "system_s", "cpu_us", "switches", "faults", "generator_cpu_s", "service_cpu_s",
                      "others_cpu_s", "steal_s", "wall_s", "latency_us", "raw", "command", "kind"):
             self.assertIsNotNone(found[name], name)
-        self.assertEqual((found["requests"], found["opened"], found["failed"], found["unreached"]), (5000, 100, 0, None))
+        self.assertEqual([found[name] for name in ("requests", "opened", "failed", "unreached")], [5000, 100, 0, None])
         self.assertEqual(found["latency_us"]["99"], 13)
 
     def test_memory_and_threads_are_looked_at_during_the_load(self):
