@@ -67,12 +67,12 @@ int links_ask(struct links *links, struct question *question)
     question->error = 0;
     if (link) {
         links->idle = link->next_idle;
-    } else if (links->open >= links->most) {
-        *links->last = question;
+    } else if (links->open >= links->most || !(link = new_link(links))) {
+        if (!links->open)
+            return errno ? -errno : -ENOMEM;
+        *links->last = question; /* until one that there is has its answer */
         links->last = &question->next;
         return 0;
-    } else if (!(link = new_link(links))) {
-        return errno ? -errno : -ENOMEM;
     }
     put(link, question);
     return 0;
@@ -108,7 +108,7 @@ static void take_from_idle(struct links *links, const struct link *link)
     }
 }
 
-/* The link has gone, with its question. What waits gets another; without one, it has failed too. */
+/* The link has gone, with its question. What waits gets another; without any, it has failed too. */
 static struct question *fail(struct links *links, struct link *link, struct question *asked)
 {
     if (!asked)
@@ -120,7 +120,7 @@ static struct question *fail(struct links *links, struct link *link, struct ques
         asked->next = NULL;
     }
     struct link *other = NULL;
-    while (links->first && !(other = new_link(links))) {
+    while (links->first && !(other = new_link(links)) && !links->open) {
         struct question *failed = take_waiting(links);
         failed->error = errno ? -errno : -ENOMEM;
         failed->next = done;

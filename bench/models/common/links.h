@@ -24,8 +24,8 @@ struct links {
     struct link *idle;
     struct link *all;
     struct question *first, **last; /* that wait for a link */
-    /* The model's: watch the link for input, from now on; or, without it, forget it: it is closed.
-     */
+    /* The model's: watch the link for input, from now on, or return false, with errno; and forget
+     * it, before it is closed. */
     bool (*watch)(struct links *links, struct link *link);
     void (*forget)(struct links *links, struct link *link);
 };
@@ -42,7 +42,8 @@ struct link {
 void links_open(struct links *links, unsigned port, unsigned most);
 void links_close(struct links *links);
 
-/* Asks, now or when a link is free. 0, or a negative errno when that is impossible. */
+/* Asks, now or when a link is free; also when no more than those that there are can be opened. 0,
+ * or a negative errno when there are none. */
 int links_ask(struct links *links, struct question *question);
 
 /* The link is readable: takes its answer, and asks what waits. Returns the questions that are done,

@@ -187,14 +187,14 @@ static size_t answer_all(struct talk *talk, const char *bytes, size_t length)
 {
     size_t at = 0;
     for (;;) {
-        size_t done = 0;
         if (!talk->exchange) {
-            done = serve_next(talk, bytes + at, length - at);
-            at += done;
+            size_t head = serve_next(talk, bytes + at, length - at);
+            if (head == 0)
+                return at;
+            at += head;
         }
+        at += carry_on(talk, bytes + at, length - at);
         if (talk->exchange)
-            at += carry_on(talk, bytes + at, length - at);
-        if (talk->exchange || done == 0)
             return at;
     }
 }
