@@ -54,10 +54,13 @@ static struct link *new_link(struct links *links)
 }
 
 /* One byte always has room in an empty socket; a link that has gone says so when it is read. */
-static void put(struct link *link, struct question *question)
+static void put(struct links *links, struct link *link, struct question *question)
 {
     link->question = question;
-    (void)!send(link->fd, "?", 1, MSG_NOSIGNAL);
+    if (links->put)
+        links->put(links, link);
+    else
+        (void)!send(link->fd, "?", 1, MSG_NOSIGNAL);
 }
 
 int links_ask(struct links *links, struct question *question)
@@ -74,7 +77,7 @@ int links_ask(struct links *links, struct question *question)
         links->last = &question->next;
         return 0;
     }
-    put(link, question);
+    put(links, link, question);
     return 0;
 }
 
@@ -91,7 +94,7 @@ static void give_back(struct links *links, struct link *link)
 {
     struct question *waiting = take_waiting(links);
     if (waiting) {
-        put(link, waiting);
+        put(links, link, waiting);
     } else {
         link->next_idle = links->idle;
         links->idle = link;
@@ -131,17 +134,22 @@ static struct question *fail(struct links *links, struct link *link, struct ques
     return done;
 }
 
-struct question *links_read(struct links *links, struct link *link)
+struct question *links_received(struct links *links, struct link *link, bool byte)
 {
-    char byte;
-    ssize_t got = recv(link->fd, &byte, 1, 0);
     struct question *asked = link->question;
-    if (got < 0 && (errno == EAGAIN || errno == EINTR))
-        return NULL;
     link->question = NULL;
-    if (got != 1 || !asked)
+    if (!byte || !asked)
         return fail(links, link, asked);
     asked->next = NULL;
     give_back(links, link);
     return asked;
+}
+
+struct question *links_read(struct links *links, struct link *link)
+{
+    char byte;
+    ssize_t got = recv(link->fd, &byte, 1, 0);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return NULL;
+    return links_received(links, link, got == 1);
 }

@@ -28,6 +28,8 @@ struct links {
      * it, before it is closed. */
     bool (*watch)(struct links *links, struct link *link);
     void (*forget)(struct links *links, struct link *link);
+    /* Sends the link a byte; NULL: by send(2). */
+    void (*put)(struct links *links, struct link *link);
 };
 
 /* A connection to the service. */
@@ -50,5 +52,8 @@ int links_ask(struct links *links, struct question *question);
  * linked by `next`: the one that was answered, and, when the service has gone, those that can never
  * be; NULL for none. The link may be gone afterwards. */
 struct question *links_read(struct links *links, struct link *link);
+
+/* The same when the model has received something itself: whether that was one byte. */
+struct question *links_received(struct links *links, struct link *link, bool byte);
 
 #endif
