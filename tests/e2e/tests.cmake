@@ -39,6 +39,13 @@ if(PYTHON3)
                  ENVIRONMENT "COREACTOR_MOVING_SERVER=$<TARGET_FILE:moving_server>")
 endif()
 
+# The models that bench/compare puts side by side; `coroutine` is built without sanitizers only.
+if(TARGET models_common AND PYTHON3)
+    foreach(name IN ITEMS models models_crowd models_wait)
+        e2e_test(${name} RELEASE)
+    endforeach()
+endif()
+
 if(TARGET arena AND PYTHON3)
     e2e_test(examples RELEASE)
     set_property(TEST e2e-examples APPEND PROPERTY
