@@ -59,3 +59,9 @@ if(COREACTOR_SANITIZE STREQUAL "address,undefined" AND PYTHON3)
     e2e_test(files_browser)
     set_tests_properties(e2e-admin_browser e2e-files_browser PROPERTIES SKIP_REGULAR_EXPRESSION "there is no chromium here")
 endif()
+
+if(TARGET service AND PYTHON3)
+    e2e_test(service)
+    set_property(TEST e2e-service APPEND PROPERTY
+                 ENVIRONMENT "COREACTOR_SERVICE=$<TARGET_FILE:service>")
+endif()
