@@ -62,6 +62,7 @@ def end_orphans(before):
     while left := children() - before:
         for pid in left:
             os.kill(pid, signal.SIGKILL)
+        for pid in left:
             used.update(usage_of(os.wait4(pid, 0)[2]))
     return dict(used)
 
@@ -150,13 +151,14 @@ class Program:
                 "pss_kib": sum_kib(pids, "smaps_rollup", "Pss"), "processes": len(pids),
                 "threads": sum(found.values())}
 
-    def stop(self):
-        """What all of it used, and its exit status after SIGTERM: None when it had to be killed or was never there."""
+    def stop(self, at_once=False):
+        """What all of it used, and its exit status after SIGTERM: None when it was killed or never there. At once
+        is without SIGTERM: it does nothing more for clients that have gone."""
         if self.process is None:
             return {}, None
-        killed = False
+        killed = not self.ended()
         try:
-            killed = not self._ends()
+            killed = killed and (at_once or not self._ends())
         finally:
             used, status = self._reap()
         return used, None if killed else status
