@@ -16,9 +16,10 @@ from collections import Counter
 
 from lib.machine import ROOT, Failure, text_of
 from lib.runner import END_SIGNALS
-from lib.servers import total_kib
+from lib.servers import scheduled_s, total_kib
 
 START_S, DRAIN_S, AGAIN_S = 10, 5, 2
+QUIET_S, SETTLE_MAX_S = 0.02, 2
 SILENT = "no message"
 SAMPLED = 200   # processes whose memory is read one by one; of more it is that of so many, multiplied
 KERNEL_FIELDS = ("KernelStack", "PageTables", "SUnreclaim", "SReclaimable", "SecPageTables", "Percpu")
@@ -112,7 +113,7 @@ class Program:
         self.process, self.words, self.before = None, None, set()
 
     def start(self):
-        """Seconds until it listens. Unreached when it does not."""
+        """Seconds until it listens. Returns when all of it has started. Unreached when it does not listen."""
         if self.listens():  # with SO_REUSEPORT both would get a share of the connections
             raise Failure(f"port {self.port} is in use")
         self.before, self.words = children(), tempfile.TemporaryFile()
@@ -124,7 +125,17 @@ class Program:
                 raise Unreached(f"it did not start: {self.last_line()}")
             if time.monotonic() > begin + START_S:
                 raise Unreached(f"it did not listen within {START_S} s: {self.last_line()}")
-        return time.monotonic() - begin
+        seconds = time.monotonic() - begin
+        self._settle()
+        return seconds
+
+    def _settle(self):
+        """Waits until nothing of it runs: one that listens may still start processes and threads."""
+        deadline, before, quiet = time.monotonic() + SETTLE_MAX_S, 0, 0
+        while quiet < 2 and time.monotonic() < deadline and not ends_within(self.process.pid, QUIET_S):
+            now = sum(scheduled_s(pid) or 0 for pid in members(self.process.pid))
+            quiet = quiet + 1 if now - before < QUIET_S / 20 else 0
+            before = now
 
     def listens(self):
         try:
