@@ -16,9 +16,10 @@ from collections import Counter
 
 from lib.machine import ROOT, Failure, text_of
 from lib.runner import END_SIGNALS
-from lib.servers import total_kib
+from lib.servers import scheduled_s, total_kib
 
 START_S, DRAIN_S, AGAIN_S = 10, 5, 2
+QUIET_S, SETTLE_MAX_S = 0.02, 2
 SILENT = "no message"
 SAMPLED = 200   # processes whose memory is read one by one; of more it is that of so many, multiplied
 KERNEL_FIELDS = ("KernelStack", "PageTables", "SUnreclaim", "SReclaimable", "SecPageTables", "Percpu")
@@ -62,6 +63,7 @@ def end_orphans(before):
     while left := children() - before:
         for pid in left:
             os.kill(pid, signal.SIGKILL)
+        for pid in left:
             used.update(usage_of(os.wait4(pid, 0)[2]))
     return dict(used)
 
@@ -111,7 +113,7 @@ class Program:
         self.process, self.words, self.before = None, None, set()
 
     def start(self):
-        """Seconds until it listens. Unreached when it does not."""
+        """Seconds until it listens. Returns when all of it has started. Unreached when it does not listen."""
         if self.listens():  # with SO_REUSEPORT both would get a share of the connections
             raise Failure(f"port {self.port} is in use")
         self.before, self.words = children(), tempfile.TemporaryFile()
@@ -123,7 +125,17 @@ class Program:
                 raise Unreached(f"it did not start: {self.last_line()}")
             if time.monotonic() > begin + START_S:
                 raise Unreached(f"it did not listen within {START_S} s: {self.last_line()}")
-        return time.monotonic() - begin
+        seconds = time.monotonic() - begin
+        self._settle()
+        return seconds
+
+    def _settle(self):
+        """Waits until nothing of it runs: one that listens may still start processes and threads."""
+        deadline, before, quiet = time.monotonic() + SETTLE_MAX_S, 0, 0
+        while quiet < 2 and time.monotonic() < deadline and not ends_within(self.process.pid, QUIET_S):
+            now = sum(scheduled_s(pid) or 0 for pid in members(self.process.pid))
+            quiet = quiet + 1 if now - before < QUIET_S / 20 else 0
+            before = now
 
     def listens(self):
         try:
@@ -150,13 +162,14 @@ class Program:
                 "pss_kib": sum_kib(pids, "smaps_rollup", "Pss"), "processes": len(pids),
                 "threads": sum(found.values())}
 
-    def stop(self):
-        """What all of it used, and its exit status after SIGTERM: None when it had to be killed or was never there."""
+    def stop(self, at_once=False):
+        """What all of it used, and its exit status after SIGTERM: None when it was killed or never there. At once
+        is without SIGTERM: it does nothing more for clients that have gone."""
         if self.process is None:
             return {}, None
-        killed = False
+        killed = not self.ended()
         try:
-            killed = not self._ends()
+            killed = killed and (at_once or not self._ends())
         finally:
             used, status = self._reap()
         return used, None if killed else status

@@ -83,9 +83,10 @@ class CompareRunner:
         except Unreached as unreached:
             reason = str(unreached)
         finally:
-            used, status = self.program.stop()
+            used, status = self.program.stop(at_once=run.phase != "idle")
         after = self._snapshot()
-        self._note_end(run, status, reason)
+        if run.phase == "idle" and reason is None:
+            self._note_end(run, status)
         sample.update(self._costs(run, sample, used, before, after))
         sample["unreached"] = reason or sample["unreached"]
         return sample
@@ -185,11 +186,11 @@ class CompareRunner:
                 "steal_s": round(after["machine"]["steal_s"] - before["machine"]["steal_s"], 3),
                 "wall_s": round(after["at"] - before["at"], 3)}
 
-    def _note_end(self, run, status, reason):
+    def _note_end(self, run, status):
         """Models end in order; peers end as they are used to."""
-        if status is None and reason is None:
+        if status is None:
             self._note(f"{run.server} had to be killed after SIGTERM")
-        elif status and reason is None and run.server in compare_plan.TITLES:
+        elif status and run.server in compare_plan.TITLES:
             self._note(f"{run.server} ended with status {status} after SIGTERM")
 
     def _note(self, text):

@@ -315,6 +315,16 @@ class Processes(unittest.TestCase):
         for pid in found:
             self.assertFalse(Path(f"/proc/{pid}").exists())
 
+    def test_at_once_is_without_asking(self):
+        for source in (STUBBORN, LEAVES):
+            own, before, begin = program(source), compare_process.children(), time.monotonic()
+            own.start()
+            used, status = own.stop(at_once=True)
+            self.assertIsNone(status)
+            self.assertGreater(used["minor_faults"], 100)
+            self.assertLess(time.monotonic() - begin, compare_process.DRAIN_S)
+            self.assertEqual(compare_process.children(), before)
+
     def test_one_that_does_not_end_is_killed(self):
         own = program(STUBBORN)
         own.start()
