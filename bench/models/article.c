@@ -44,7 +44,7 @@ struct reactor {
 static struct reactor *reactor;
 #pragma omp threadprivate(reactor)
 
-/* GLib ends the program when memory does, as the article's server: the table is the article's. */
+/* As in the article, a table that cannot grow ends the program: that is how GLib allocates. */
 static bool reactor_control(int operation, int fd, uint32_t interest, void (*callback)(int, void *),
                             void *arg)
 {
@@ -107,12 +107,12 @@ static void on_readable(int fd, void *arg)
         return;
     if (got > 0)
         client->next = talk_on(&client->talk, bytes, (size_t)got);
-    if (got <= 0)
-        end(client, false);
-    else if (client->talk.out.length == 0 && client->next == TALK_PENDS)
-        reactor_deregister(fd);
-    else if ((client->talk.out.length || client->next == TALK_ENDS) &&
-             !reactor_reregister(fd, EPOLLOUT, on_writable, client))
+    if (got > 0 && client->talk.out.length == 0 && client->next != TALK_ENDS) {
+        if (client->next == TALK_PENDS)
+            reactor_deregister(fd);
+        return;
+    }
+    if (got <= 0 || !reactor_reregister(fd, EPOLLOUT, on_writable, client))
         end(client, false);
 }
 

@@ -17,6 +17,7 @@
 #include "common/talk.h"
 
 #include <errno.h>
+#include <glib.h>
 #include <omp.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -67,6 +68,13 @@ static const uint64_t LINK = 1;
 
 static _Thread_local struct loop loop;
 
+static bool watch(struct connection *self, int operation)
+{
+    struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+                                .data.ptr = self};
+    return epoll_ctl(loop.epoll, operation, self->fd, &event) == 0;
+}
+
 /* --- calls that seem to block --- */
 
 static void await(struct connection *self, uint32_t events)
@@ -85,9 +93,11 @@ static ssize_t receive(struct connection *self)
         if (!loop.blocks && !(loop.blocks = calloc(1, sizeof(*loop.blocks))))
             return -1;
         ssize_t got = recv(self->fd, loop.blocks->bytes, BLOCK_BYTES, 0);
-        /* A short read has emptied the socket; what comes later is an event of its own. */
-        if (got < BLOCK_BYTES)
-            self->ready &= ~(uint32_t)EPOLLIN;
+        /* A short read has emptied the socket; what comes later is an event of its own. After a
+         * full one it is the others' turn, and epoll has to look again. */
+        self->ready &= ~(uint32_t)EPOLLIN;
+        if (got == BLOCK_BYTES && !watch(self, EPOLL_CTL_MOD))
+            return -1;
         if (got >= 0 || errno != EAGAIN)
             return got;
     }
@@ -160,9 +170,7 @@ static void serve(void *arg)
 {
     struct connection self = {
         .fd = (int)(intptr_t)arg, .fiber = fiber_self(), .talk.room = &loop.room};
-    struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
-                                .data.ptr = &self};
-    if (epoll_ctl(loop.epoll, EPOLL_CTL_ADD, self.fd, &event) == 0)
+    if (watch(&self, EPOLL_CTL_ADD))
         converse(&self);
     else
         close(self.fd);
@@ -255,8 +263,7 @@ int main(int argc, char **argv)
     struct model_options options = model_options_read(argc, argv, LINKS);
     stop_on_signal();
     talk_open(ask, 0);
-    int *listeners = calloc(options.threads, sizeof(*listeners));
-    require(listeners, "cannot listen");
+    int *listeners = g_new(int, options.threads);
     for (unsigned i = 0; i < options.threads; i++)
         listeners[i] = listen_on(options.port, SOCK_NONBLOCK);
     omp_set_dynamic(0);
@@ -265,4 +272,5 @@ int main(int argc, char **argv)
         require(omp_get_num_threads() == (int)options.threads, "cannot start every thread");
         run(listeners[omp_get_thread_num()], &options);
     }
+    g_free(listeners);
 }

@@ -57,7 +57,7 @@ struct client *client_answered(struct question *question)
         free_client(client);
         return NULL;
     }
-    client->next = talk_on(&client->talk, NULL, 0);
+    client->next = talk_on(&client->talk, "", 0);
     return client;
 }
 
