@@ -35,6 +35,8 @@ DELAY_S = 0.01  # of the service
 IO_URING_SETUP = 425  # of every architecture
 # What the leak sanitizer says when the process it looks into is killed meanwhile, as children may be.
 LEAK_CHECK = re.compile(r"==\d+==Unable to get registers from thread \d+\.\n")
+# Of one loop, or one connection, a process; or Go's.
+SINGLE_THREADED = ("cgi", "prefork", "select", "poll", "reactor-one", "reactor-processes", "goroutine")
 NAMES = tuple(model.name for model in MODELS)
 
 
@@ -45,17 +47,20 @@ class Traits:
     at_once: int = 0          # connections that it serves at a time; 0: all
     connections_max: int = 0  # that it can have, about; 0: as many as descriptors
     links: bool = False       # --pool bounds its connections to the service, of a thread
-    own_http: bool = False    # it is not our library that parses and answers
+    sockets: int = 1          # that its processes have open when nobody is connected
 
 
-LOOP = Traits(links=True)
+LOOP = Traits(links=True, sockets=THREADS)
+ONE_LOOP = Traits(links=True)
 TRAITS = {
     "cgi": Traits(requests_max=1, at_once=POOL),
-    "prefork": Traits(requests_max=100, at_once=POOL),
+    "prefork": Traits(requests_max=100, at_once=POOL, sockets=POOL + 1),
     "thread": Traits(),
     "pool": Traits(requests_max=100, at_once=POOL),
     "select": Traits(links=True, connections_max=1000),
-    "goroutine": Traits(own_http=True),
+    "poll": ONE_LOOP,
+    "reactor-one": ONE_LOOP,
+    "goroutine": Traits(),
 }
 
 
@@ -104,7 +109,9 @@ def may_use_io_uring():
 
 
 def program(name):
-    """The model's program; skips the test where there cannot be one."""
+    """The model's program; skips the test where there cannot be one, or nothing new is to be found."""
+    if SANITIZE == "thread" and name in SINGLE_THREADED:
+        raise unittest.SkipTest("the thread sanitizer has nothing to find in it")
     if name == "goroutine":
         return goroutine()
     path = BUILD / "bench/models" / name
@@ -122,11 +129,12 @@ def program(name):
 def session(leader):
     """The processes of a session that have not ended."""
     found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
+    for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
         with contextlib.suppress(OSError):
-            fields = stat.read_text(encoding="utf-8", errors="replace").rsplit(")", 1)[1].split()
-            if int(fields[3]) == leader and fields[0] not in "ZX":
-                found.append(int(stat.parent.name))
+            if os.getsid(pid) == leader:
+                state = Path(f"/proc/{pid}/stat").read_bytes().rsplit(b")", 1)[1].split()[0]
+                if state not in (b"Z", b"X"):
+                    found.append(pid)
     return found
 
 
@@ -181,8 +189,6 @@ class Running:
     def stop(self, number=signal.SIGTERM, stderr=""):
         """Ends it, and checks how: with status 0, alone, and having said what matches the pattern."""
         self.process.send_signal(number)
-        if SANITIZE == "thread":
-            self._wake()
         status = self.wait()
         self.checked = True
         left, said = session(self.pid), LEAK_CHECK.sub("", self.stderr())
@@ -193,11 +199,6 @@ class Running:
         if left:
             raise AssertionError(f"it left {len(left)} processes behind")
         self.wait_for_port()
-
-    def _wake(self):
-        """The thread sanitizer keeps a signal until the program makes a call that it knows: select(2) is none."""
-        with contextlib.suppress(OSError):
-            socket.create_connection(self.address, timeout=1).close()
 
     def wait_for_port(self):
         """The kernel may take a moment to end what io_uring was about, after the process."""
@@ -339,6 +340,11 @@ class ModelTest(unittest.TestCase):
         model = start_model(self.MODEL, service_port, *options)
         self.addCleanup(model.finish)
         return model
+
+    def sockets(self, model):
+        """How many it has open when all of its threads and processes have started."""
+        wait_until(lambda: model.sockets() == self.traits.sockets, "it has all of its listeners")
+        return self.traits.sockets
 
     def connect(self, model, **options):
         client = model.client(**options)

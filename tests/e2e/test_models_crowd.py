@@ -14,7 +14,8 @@ from models import ModelTest, Service, for_each_model, program, quick_to_end, se
 CROWD = 1000
 BEYOND = 1200  # more than a set of select(2) has room for
 # What the library says at the end of a drain, which its models have.
-CUT_OFF = r"(\n\(\S+:\d+\): coreactor-WARNING \*\*: [\d:.]+: the drain's time was over: \d+ connections were cut off\n)*"
+CUT_OFF = (r"(\n\(\S+:\d+\): coreactor-WARNING \*\*: [\d:.]+: "
+           r"the drain's time was over: \d+ connections were cut off\n)*")
 
 service = None
 
@@ -54,7 +55,7 @@ class Crowds:
     def test_crowd(self):
         """At once where the model can; else some after others, and nobody is forgotten."""
         model = self.start(service.port.number)
-        sockets = model.sockets()
+        sockets = self.sockets(model)
         clients = self.clients(model, self.crowd())
         rounds = 1 if self.traits.at_once or self.traits.requests_max == 1 else 2
         for number in range(rounds):
@@ -82,7 +83,7 @@ class Crowds:
         if not self.traits.connections_max:
             self.skipTest("it has no limit of its own")
         model = self.start(service.port.number)
-        sockets = model.sockets()
+        sockets = self.sockets(model)
         answered, refused = [], 0
         for client in self.clients(model, BEYOND):
             client.socket.settimeout(0.5 if answered and refused > 10 else PATIENCE_S)
@@ -107,7 +108,7 @@ class Crowds:
     def test_resets(self):
         """Of clients that have sent nothing, half a request, one, many, and a part of a body."""
         model = self.start(service.port.number)
-        sockets = model.sockets()
+        sockets = self.sockets(model)
         one = request("GET", "/fast")
         for data in (b"", one[:-3], one, one * 1000, request("GET", "/work"), request("GET", "/wait") * 5,
                      request("POST", "/fast", "Content-Length: 100") + b"x", b"rubbish\r\n\r\n"):
@@ -122,7 +123,7 @@ class Crowds:
 
     def test_resets_amid_answers(self):
         model = self.start(service.port.number)
-        sockets = model.sockets()
+        sockets = self.sockets(model)
         for client in [self.connect(model, receive_buffer=4096) for _ in range(8)]:
             client.socket.settimeout(0.1)
             with contextlib.suppress(TimeoutError, ConnectionError):

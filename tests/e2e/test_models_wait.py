@@ -78,7 +78,7 @@ class Waits:
 
     def test_clients_that_leave_while_they_wait(self):
         model = self.start_asking()
-        sockets = model.sockets()
+        sockets = self.sockets(model)
         for _ in range(2):
             self.service.hold()
             clients = self.asked(model, POOL)
@@ -96,7 +96,7 @@ class Waits:
 
     def test_clients_that_leave_with_requests_behind_the_one_that_waits(self):
         model = self.start_asking()
-        sockets = model.sockets()
+        sockets = self.sockets(model)
         self.service.hold()
         clients = [self.connect(model) for _ in range(POOL)]
         for client in clients:
@@ -121,7 +121,7 @@ class Waits:
 
     def test_service_that_is_absent(self):
         model = self.start_asking()
-        sockets = model.sockets()
+        sockets = self.sockets(model)
         for _ in range(2):
             self.service.stop()
             with model.client() as client:
@@ -133,7 +133,7 @@ class Waits:
 
     def test_service_that_hangs_up_on_questions(self):
         model = self.start_asking()
-        sockets = model.sockets()
+        sockets = self.sockets(model)
         self.service.hold()
         clients = self.asked(model, MANY)
         self.wait_for_questions(min(MANY, self.traits.at_once or MANY))
