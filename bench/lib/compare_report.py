@@ -23,10 +23,11 @@ run the same handlers and send the same answers; Go has its own. They are descri
 METHOD = """## How it was measured
 
 Generators and servers ran on one machine, over the loopback interface. Every run has a server of its own, started for it and
-ended with SIGTERM; the kernel's account of it and of all its descendants (`wait4`) gives CPU time, context switches and page
-faults. What a start, one request and an end take is subtracted: the median of runs that do nothing else. In each of {rounds}
-rounds all servers ran at one point one after another, at least {duration} s each, in an order that changes from round to
-round. Ratios are taken within a round. No sample was dropped or changed.
+killed when its load has ended, so that work for clients that have gone is in no figure; the kernel's account of it and of all
+its descendants (`wait4`) gives CPU time, context switches and page faults. What a start and one request take is subtracted:
+the median of runs that do nothing else. In each of {rounds} rounds all servers ran at one point one after another, at least
+{duration} s each, in an order that changes from round to round. Ratios are taken within a round. No sample was dropped or
+changed.
 
 - **The workloads.** *Constant page*: 83 bytes that were made before. *Waits {wait} ms*: the handler asks a service, a process
   of its own on this machine that answers after {wait} ms, in the model's own idiom, blocking or not. *{work} ms of CPU*:

@@ -129,6 +129,11 @@ def service(settings):
     return "service", [SERVICE, "--port", str(settings.port)], settings.port
 
 
+def configurations(names):
+    """The file of bench/peers that each peer's configuration is made from."""
+    return {name: PEERS[name].template for name in names if name in PEERS}
+
+
 def versions(names):
     """What each peer says of itself, and the version of its Debian package."""
     found = {}
