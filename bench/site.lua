@@ -1,7 +1,7 @@
 -- site.lua - wrk asks for the paths named after its address, one after the other, round and round.
 --
--- Every thread begins at another path; each connection takes what is next in its thread. All paths are
--- asked for equally often. The requests are built once a thread, with the headers of the command line.
+-- Every thread begins at another path; each connection takes what is next in its thread. A path is
+-- asked for as often as it is named. The requests are built once a thread, with the headers of the command line.
 
 dofile("bench/latency.lua") -- wrk runs in the repository's root
 

@@ -19,11 +19,11 @@ def positive(text):
     return value
 
 
-def add_common(parser, default_output):
-    """The options that every program has."""
+def add_common(parser, default_output, threads=None):
+    """The options that every program has; `threads` is the default of that one when it is not the allowed CPUs."""
     add = parser.add_argument
-    add("--threads", type=positive, default=machine.allowed_cpus(), metavar="N",
-        help="threads of a multithreaded server (default: the allowed CPUs, %(default)s)")
+    add("--threads", type=positive, default=threads or machine.allowed_cpus(), metavar="N",
+        help=f"threads of a multithreaded server (default: {threads or f'the allowed CPUs, {machine.allowed_cpus()}'})")
     add("--output", type=Path, metavar="DIR", help=f"(default {default_output})")
     add("--host", default=platform.node(), metavar="NAME",
         help="what the report calls this machine (default %(default)s)")

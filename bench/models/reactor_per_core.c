@@ -7,6 +7,6 @@
 
 int main(int argc, char **argv)
 {
-    struct model_options options = model_options_read(argc, argv, 1000);
-    return reactors_serve(&options, options.threads);
+    struct model_options options = model_options_read(argc, argv, REACTORS_LINKS);
+    return reactors_serve(&options, options.threads, false);
 }

@@ -3,7 +3,11 @@
  * counts from the time at which they were due, whether or not a connection was free then; a fixed
  * number of requests in flight; a load on some of the connections only.
  *
- *     pace [-c CONNECTIONS] [-r RATE] [-g MS] [-d SECONDS] [-s] PORT PATH
+ *     pace [-c CONNECTIONS] [-r RATE] [-g MS] [-d SECONDS] [-s] PORT PATH...
+ *
+ * Asks for several paths in turn, whichever connection is free. An answer with "Connection: close"
+ * is no error: the connection is opened anew. No connecting blocks, so a server that does not
+ * accept delays only what it would have answered.
  *
  * Without -r each connection sends its next request when it has the answer; the first ones are
  * spread over MS milliseconds, so that the connections do not go on in step. With -s each
@@ -32,13 +36,18 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { ANSWER_MAX = 4096, REQUEST_MAX = 512, EVENTS_MAX = 256, CONNECTIONS_MAX = 60000 };
+enum { ANSWER_MAX = 4096, REQUEST_MAX = 512, REQUESTS_MAX = 64, EVENTS_MAX = 256 };
+enum { CONNECTIONS_MAX = 60000, PATIENCE_S = 5 /* for what comes before the load */ };
 static const int64_t NS_PER_S = 1000000000;
 
+enum state { LOST, CONNECTING, IDLE, BUSY }; /* busy: a request is under way */
+
 struct connection {
-    int fd;
-    bool busy;      /* a request is under way */
-    int64_t due_ns; /* when that should have been sent */
+    int fd; /* -1 when lost */
+    enum state state;
+    bool queued;    /* in the ring of those that are ready */
+    bool part;      /* of the load */
+    int64_t due_ns; /* when the request under way should have been sent */
     size_t got;     /* bytes of the answer so far */
     char answer[ANSWER_MAX];
 };
@@ -48,12 +57,13 @@ static unsigned count = 1;
 static double rate, stagger_ms, seconds = 1;
 static bool choose;
 static struct sockaddr_in address;
-static char request[REQUEST_MAX];
-static size_t request_bytes;
+static char requests[REQUESTS_MAX][REQUEST_MAX];
+static size_t request_bytes[REQUESTS_MAX];
+static unsigned request_count;
 
 static struct connection *connections;
 static unsigned *ready; /* a ring of those without a request, the longest idle first */
-static unsigned ready_first, ready_count;
+static unsigned ready_first, ready_count, connecting;
 static int poller;
 static int64_t begin_ns;
 static volatile sig_atomic_t ended;
@@ -87,6 +97,10 @@ static int64_t now_ns(void)
 
 static void make_ready(unsigned number)
 {
+    struct connection *c = &connections[number];
+    if (!c->part || c->queued)
+        return;
+    c->queued = true;
     ready[(ready_first + ready_count++) % count] = number;
 }
 
@@ -95,23 +109,34 @@ static unsigned take_ready(void)
     unsigned number = ready[ready_first];
     ready_first = (ready_first + 1) % count;
     ready_count--;
+    connections[number].queued = false;
     return number;
 }
 
-/* Blocks while it connects: on loopback that is no wait. */
+static void connection_lose(unsigned number)
+{
+    struct connection *c = &connections[number];
+    connecting -= c->state == CONNECTING;
+    c->state = LOST;
+    if (c->fd >= 0)
+        close(c->fd);
+    c->fd = -1;
+}
+
+/* Begins to connect; on_writable() finishes that. */
 static bool connection_open(unsigned number)
 {
     struct connection *c = &connections[number];
-    c->busy = false, c->got = 0;
-    c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     fail_unless(c->fd >= 0, "socket");
-    if (connect(c->fd, (struct sockaddr *)&address, sizeof address) != 0) {
-        close(c->fd);
-        c->fd = -1;
+    c->state = CONNECTING, c->got = 0;
+    connecting++;
+    if (connect(c->fd, (struct sockaddr *)&address, sizeof address) != 0 && errno != EINPROGRESS) {
+        connection_lose(number);
         return false;
     }
     setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
-    struct epoll_event event = {.events = EPOLLIN, .data.u32 = number};
+    struct epoll_event event = {.events = EPOLLOUT, .data.u32 = number};
     fail_unless(epoll_ctl(poller, EPOLL_CTL_ADD, c->fd, &event) == 0, "epoll_ctl");
     return true;
 }
@@ -119,9 +144,29 @@ static bool connection_open(unsigned number)
 /* A connection that the server has ended is opened anew; one that cannot be is out of the load. */
 static void connection_renew(unsigned number)
 {
-    close(connections[number].fd);
+    connection_lose(number);
     if (!connection_open(number))
         connect_errors++;
+}
+
+/* Connected, or refused. */
+static void on_writable(unsigned number)
+{
+    struct connection *c = &connections[number];
+    int error = 0;
+    socklen_t length = sizeof error;
+    if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0 || error != 0) {
+        connection_lose(number);
+        errno = error;
+        fail_unless(begin_ns != 0, "connect");
+        connect_errors++;
+        return;
+    }
+    struct epoll_event event = {.events = EPOLLIN, .data.u32 = number};
+    fail_unless(epoll_ctl(poller, EPOLL_CTL_MOD, c->fd, &event) == 0, "epoll_ctl");
+    c->state = IDLE;
+    connecting--;
+    make_ready(number);
 }
 
 static void note_latency(int64_t ns)
@@ -142,64 +187,73 @@ static void note_latency(int64_t ns)
 static void connection_send(unsigned number, int64_t due_ns)
 {
     struct connection *c = &connections[number];
-    c->busy = true, c->got = 0, c->due_ns = due_ns;
-    issued++;
-    if (send(c->fd, request, request_bytes, MSG_NOSIGNAL) == (ssize_t)request_bytes)
+    unsigned which = (unsigned)(issued++ % request_count);
+    c->state = BUSY, c->got = 0, c->due_ns = due_ns;
+    if (send(c->fd, requests[which], request_bytes[which], MSG_NOSIGNAL) ==
+        (ssize_t)request_bytes[which])
         return;
     write_errors++;
     connection_renew(number);
-    if (connections[number].fd >= 0)
-        make_ready(number);
 }
 
-/* The length of the answer that begins in the buffer; 0 while it is not known, SIZE_MAX when it
- * never will be. */
-static size_t answer_length(const struct connection *c)
+/* The value of a field of the answer's head, which ends at that place; NULL when there is none. */
+static const char *field(const struct connection *c, const char *end, const char *name)
+{
+    size_t length = strlen(name);
+    for (const char *line = c->answer; line < end;) {
+        line = (const char *)memmem(line, (size_t)(end + 2 - line), "\r\n", 2) + 2;
+        if (line < end && strncasecmp(line, name, length) == 0)
+            return line + length + strspn(line + length, " ");
+    }
+    return NULL;
+}
+
+/* The length of the answer that begins in the buffer, and whether the connection ends with it; 0
+ * while it is not known, SIZE_MAX when it never will be. */
+static size_t answer_length(const struct connection *c, bool *last)
 {
     const char *end = memmem(c->answer, c->got, "\r\n\r\n", 4);
     if (!end)
         return c->got < sizeof c->answer ? 0 : SIZE_MAX;
-    for (const char *line = c->answer; line < end;) {
-        line = (const char *)memmem(line, (size_t)(end + 2 - line), "\r\n", 2) + 2;
-        if (line < end && strncasecmp(line, "Content-Length:", 15) == 0)
-            return (size_t)(end + 4 - c->answer) + strtoul(line + 15, NULL, 10);
-    }
-    return SIZE_MAX;
+    const char *length = field(c, end, "Content-Length:"), *said = field(c, end, "Connection:");
+    *last = said && strncasecmp(said, "close", 5) == 0;
+    return length ? (size_t)(end + 4 - c->answer) + strtoul(length, NULL, 10) : SIZE_MAX;
 }
 
-static void answer_complete(unsigned number)
+static void answer_complete(unsigned number, bool last)
 {
     struct connection *c = &connections[number];
     if (strncmp(c->answer, "HTTP/1.1 2", 10) == 0)
         note_latency(now_ns() - c->due_ns);
     else
         status_errors++;
-    c->busy = false, c->got = 0;
-    make_ready(number);
+    c->state = IDLE, c->got = 0;
+    if (last)
+        connection_renew(number);
+    else
+        make_ready(number);
 }
 
 static void on_readable(unsigned number)
 {
     struct connection *c = &connections[number];
-    ssize_t got = recv(c->fd, c->answer + c->got, sizeof c->answer - c->got, MSG_DONTWAIT);
+    ssize_t got = recv(c->fd, c->answer + c->got, sizeof c->answer - c->got, 0);
     if (got < 0 && errno == EAGAIN)
         return;
-    bool lost = c->busy;
-    if (got > 0 && c->busy) {
+    if (got > 0 && c->state == BUSY) {
+        bool last = false;
         received += (uint64_t)got;
         c->got += (size_t)got;
-        size_t length = answer_length(c);
+        size_t length = answer_length(c, &last);
         if (length == 0 || (length <= sizeof c->answer && c->got < length))
             return;
         if (c->got == length) {
-            answer_complete(number);
+            answer_complete(number, last);
             return;
         }
     }
-    read_errors += lost;
+    read_errors += c->state == BUSY;
     connection_renew(number);
-    if (lost && c->fd >= 0)
-        make_ready(number);
 }
 
 /* When the next request is due, in a closed loop at once. */
@@ -220,12 +274,14 @@ static int64_t send_due(int64_t end_ns)
         int64_t due = next_due(now);
         if (due > now || due >= end_ns)
             return due < end_ns ? due : end_ns;
-        connection_send(take_ready(), due);
+        unsigned number = take_ready();
+        if (connections[number].state == IDLE) /* the server may have ended it meanwhile */
+            connection_send(number, due);
     }
     return end_ns;
 }
 
-/* Waits for answers, at most until that time. */
+/* Waits for answers and new connections, at most until that time. */
 static void receive(int64_t until_ns)
 {
     struct epoll_event events[EVENTS_MAX];
@@ -234,8 +290,20 @@ static void receive(int64_t until_ns)
     struct timespec limit = {.tv_sec = left / NS_PER_S, .tv_nsec = left % NS_PER_S};
     int found = epoll_pwait2(poller, events, EVENTS_MAX, &limit, NULL);
     fail_unless(found >= 0 || errno == EINTR, "epoll_pwait2");
-    for (int i = 0; i < found; i++)
-        on_readable(events[i].data.u32);
+    for (int i = 0; i < found; i++) {
+        unsigned number = events[i].data.u32;
+        if (connections[number].state == CONNECTING)
+            on_writable(number);
+        else
+            on_readable(number);
+    }
+}
+
+static void wait_connected(void)
+{
+    int64_t limit_ns = now_ns() + PATIENCE_S * NS_PER_S;
+    while (connecting > 0 && !ended && now_ns() < limit_ns)
+        receive(limit_ns);
 }
 
 /* One request on each connection, one after the other, so that the server has got them all.
@@ -243,12 +311,19 @@ static void receive(int64_t until_ns)
 static void greet(void)
 {
     for (unsigned i = 0; i < count && !ended; i++) {
-        connection_send(i, now_ns());
-        while (connections[i].busy && !ended)
-            receive(now_ns() + NS_PER_S);
+        int64_t limit_ns = now_ns() + PATIENCE_S * NS_PER_S;
+        if (connections[i].state == IDLE)
+            connection_send(i, now_ns());
+        while (connections[i].state == BUSY && !ended && now_ns() < limit_ns)
+            receive(limit_ns);
+        connections[i].part = false;
     }
-    fail_unless(ready_count == count, "the server did not answer on each connection");
-    ready_first = ready_count = 0;
+    if (answered != count && !ended) {
+        fputs("pace: the server did not answer on each connection\n", stderr);
+        exit(1);
+    }
+    while (ready_count > 0)
+        take_ready();
     answered = 0, issued = 0;
 }
 
@@ -269,7 +344,6 @@ static void print_ports(void)
 /* Waits for the line with those that are to go on. */
 static void read_choice(void)
 {
-    static bool chosen[CONNECTIONS_MAX];
     char *line = NULL, *end;
     size_t room = 0;
     if (getline(&line, &room, stdin) < 0)
@@ -278,8 +352,8 @@ static void read_choice(void)
         unsigned long number = strtoul(at, &end, 10);
         if (end == at)
             break;
-        if (number < count && !chosen[number]) {
-            chosen[number] = true;
+        if (number < count) {
+            connections[number].part = true;
             make_ready((unsigned)number);
         }
     }
@@ -324,7 +398,7 @@ static void print_result(int64_t end_ns)
 {
     unsigned in_flight = 0;
     for (unsigned i = 0; i < count; i++)
-        in_flight += connections[i].busy;
+        in_flight += connections[i].state == BUSY;
     double lasted = (double)(end_ns - begin_ns) / (double)NS_PER_S;
     printf("{\"requests\": %zu, \"seconds\": %.6f, \"requests_per_s\": %.3f, \"bytes_read\": %llu, "
            "\"in_flight\": %u, \"errors\": {\"connect\": %lu, \"read\": %lu, \"write\": %lu, "
@@ -338,7 +412,8 @@ static void print_result(int64_t end_ns)
 
 static int usage(void)
 {
-    fputs("usage: pace [-c CONNECTIONS] [-r RATE] [-g MS] [-d SECONDS] [-s] PORT PATH\n", stderr);
+    fputs("usage: pace [-c CONNECTIONS] [-r RATE] [-g MS] [-d SECONDS] [-s] PORT PATH...\n",
+          stderr);
     return 2;
 }
 
@@ -365,17 +440,22 @@ static bool read_options(int argc, char **argv)
             return false;
         }
     }
-    if (argc - optind != 2 || count < 1 || count > CONNECTIONS_MAX || rate < 0 || stagger_ms < 0 ||
-        seconds <= 0)
+    if (argc - optind < 2 || argc - optind - 1 > REQUESTS_MAX || count < 1 ||
+        count > CONNECTIONS_MAX || rate < 0 || stagger_ms < 0 || seconds <= 0)
         return false;
     unsigned long port = strtoul(argv[optind], NULL, 10);
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     address.sin_port = htons((uint16_t)port);
-    int length = snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%lu\r\n\r\n",
-                          argv[optind + 1], port);
-    request_bytes = (size_t)length;
-    return length > 0 && request_bytes < sizeof request;
+    for (int i = optind + 1; i < argc; i++) {
+        char *text = requests[request_count];
+        int length = snprintf(text, REQUEST_MAX, "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%lu\r\n\r\n",
+                              argv[i], port);
+        if (length < 0 || length >= REQUEST_MAX)
+            return false;
+        request_bytes[request_count++] = (size_t)length;
+    }
+    return true;
 }
 
 static void prepare(void)
@@ -394,8 +474,11 @@ static void prepare(void)
     connections = calloc(count, sizeof *connections);
     ready = calloc(count, sizeof *ready);
     fail_unless(connections && ready, "memory");
-    for (unsigned i = 0; i < count; i++)
+    for (unsigned i = 0; i < count; i++) {
+        connections[i].part = true;
         fail_unless(connection_open(i), "connect");
+    }
+    wait_connected();
 }
 
 int main(int argc, char **argv)
@@ -407,9 +490,6 @@ int main(int argc, char **argv)
         greet();
         print_ports();
         read_choice();
-    } else {
-        for (unsigned i = 0; i < count; i++)
-            make_ready(i);
     }
     begin_ns = now_ns();
     int64_t end_ns = begin_ns + (int64_t)(seconds * (double)NS_PER_S);

@@ -89,6 +89,10 @@ struct server_options {
     const char *admin;   /* "ADDR:PORT" or "unix:PATH" of the operator's pages: metrics, status,
                             health (docs/operating.md); default: none */
     bool admin_anywhere; /* `admin` need not be a loopback address: whoever reaches it reads all */
+
+    bool share_addresses; /* other processes of the same user may listen there too, if they allow it
+                             as well: the kernel spreads connections over all of them. Not together
+                             with SERVER_BALANCE_LEAST, which would choose for all */
 };
 
 /* The version of the library, such as "0.1.0". Any thread. */

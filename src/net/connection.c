@@ -252,10 +252,22 @@ static void watch(struct connection *connection, uint32_t events)
         connection->state = BROKEN;
 }
 
+/* An answer that is pending mostly comes before its client sends more. Until that does, input that
+ * nobody wants is watched for still: asking for less now, and for the same again with the next
+ * request, would be two system calls for each. */
+static bool is_watched_too_much(const struct connection *connection, uint32_t interest)
+{
+    return connection->exchange && connection->watched == EPOLLIN &&
+           !(interest & (EPOLLIN | EPOLLOUT));
+}
+
 void connection_settle(struct connection *connection)
 {
-    if (connection->state != BROKEN)
-        watch(connection, find_interest(connection));
+    if (connection->state != BROKEN) {
+        uint32_t interest = find_interest(connection);
+        if (!is_watched_too_much(connection, interest))
+            watch(connection, interest);
+    }
     if (connection->state == BROKEN) {
         connection_close(connection);
         return;
@@ -323,6 +335,16 @@ static void on_gone(struct connection *connection, uint32_t events)
         connection->state = BROKEN;
 }
 
+/* The client has sent more, or closed its sending side, while its answer is pending: only the
+ * latter matters, and is told at once when it is asked for. */
+static void on_untimely(struct connection *connection, uint32_t events)
+{
+    if (events & (EPOLLHUP | EPOLLERR))
+        connection->state = BROKEN;
+    else
+        watch(connection, find_interest(connection));
+}
+
 static void on_event(struct reactor *reactor, int fd, uint32_t events, void *arg)
 {
     (void)reactor, (void)fd;
@@ -332,6 +354,8 @@ static void on_event(struct reactor *reactor, int fd, uint32_t events, void *arg
     worker->slice = SLICE;
     if (connection->state == LINGERING)
         on_lingering(connection);
+    else if (is_watched_too_much(connection, find_interest(connection)))
+        on_untimely(connection, events);
     else if (!(wanted & (EPOLLIN | EPOLLOUT)))
         on_gone(connection, events);
     else if (wanted & EPOLLOUT)

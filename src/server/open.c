@@ -45,7 +45,7 @@ static int open_listeners(struct server *server)
                 "'%s' is no address to listen on; it takes a numeric ADDR:PORT such as "
                 "127.0.0.1:18470 or [::1]:18470",
                 where);
-        int error = listener_probe(address);
+        int error = server->share_addresses ? 0 : listener_probe(address);
         if (error)
             return server_fail_to_listen(server, where, error);
         for (unsigned t = 0; t < server->threads; t++) {
@@ -108,7 +108,9 @@ static enum balance_mode find_balance(const struct server *server)
 {
     if (server->threads == 1 || server->balance_wanted == SERVER_BALANCE_HASH)
         return BALANCE_HASH;
-    return server->balance_wanted == SERVER_BALANCE_HANDOFF ? BALANCE_HANDOFF : BALANCE_LEAST;
+    /* The program in the kernel is of all sockets that share an address. */
+    bool in_kernel = server->balance_wanted != SERVER_BALANCE_HANDOFF && !server->share_addresses;
+    return in_kernel ? BALANCE_LEAST : BALANCE_HANDOFF;
 }
 
 static int open_balance(struct server *server)

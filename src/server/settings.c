@@ -135,9 +135,16 @@ static void resolve_limits(struct server *server, const struct server_options *o
 
 static void check_balance(struct server *server, unsigned balance)
 {
-    if (balance > SERVER_BALANCE_HANDOFF && !server->refused)
+    if (server->refused)
+        return;
+    if (balance > SERVER_BALANCE_HANDOFF)
         server->refused = server_fail(
             server, -EINVAL, "balance is %u, which is no value of enum server_balance", balance);
+    else if (balance == SERVER_BALANCE_LEAST && server->share_addresses)
+        server->refused =
+            server_fail(server, -EINVAL,
+                        "SERVER_BALANCE_LEAST would choose for the processes that addresses are "
+                        "shared with: take SERVER_BALANCE_HANDOFF");
 }
 
 /* Allocated, with options whose texts are not the caller's any more. NULL: out of memory. */
@@ -153,6 +160,7 @@ static struct server *copy_options(const struct server_options *options)
         .threads = options->threads ? options->threads : cpus_allowed(),
         .duration_s = MIN(options->duration_s, SECONDS_MAX),
         .backlog = options->backlog ? options->backlog : DEFAULT_BACKLOG,
+        .share_addresses = options->share_addresses,
         .handle_signals = options->handle_signals,
         .announce = options->announce,
         .access_log_path = g_strdup(options->access_log),

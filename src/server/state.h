@@ -24,6 +24,7 @@ struct server {
     unsigned threads;
     unsigned duration_s;
     unsigned backlog;
+    bool share_addresses;
     bool handle_signals;
     bool announce;
     char *access_log_path; /* NULL: none */

@@ -112,6 +112,25 @@ static void test_memory_is_returned(void)
     net_close(&net);
 }
 
+/* What is watched does not change for an answer that comes before its client sends more. */
+static void test_changes_no_interest(void)
+{
+    struct net net;
+    struct scene scene;
+    struct client client;
+    scene_open(&scene, &net, FROM_TEST);
+    g_autoptr(GByteArray) owed = owed_for(&net, GET("/later/1"), strlen(GET("/later/1")));
+    client_init(&client, net_pair(&net), GET("/later/1"), strlen(GET("/later/1")));
+    unsigned calls = epoll_ctl_calls;
+    client_run_to_rest(&client, &net);
+    later_finish(scene.last);
+    client_run_to_rest(&client, &net);
+    expect_received(&client, owed);
+    g_assert_cmpuint(epoll_ctl_calls, ==, calls);
+    client_fini(&client);
+    net_close(&net);
+}
+
 /* While an answer is pending nothing more is read, but for the client's end. */
 static void test_reads_nothing(void)
 {
@@ -250,6 +269,7 @@ int main(int argc, char **argv)
     g_test_add_func("/net/later/same-answers", test_same_answers);
     g_test_add_func("/net/later/texts", test_texts);
     g_test_add_func("/net/later/memory-is-returned", test_memory_is_returned);
+    g_test_add_func("/net/later/changes-no-interest", test_changes_no_interest);
     g_test_add_func("/net/later/reads-nothing", test_reads_nothing);
     g_test_add_func("/net/later/nonsense", test_nonsense);
     g_test_add_func("/net/later/nonsense-is-told-once", test_nonsense_is_told_once);

@@ -15,6 +15,7 @@
 struct injection inject_recv;
 struct injection inject_send;
 struct injection inject_accept;
+unsigned epoll_ctl_calls;
 bool send_pretends;
 size_t send_bytes;
 int memory_fails_in;
@@ -89,6 +90,7 @@ static struct watched {
 int wrap_epoll_ctl(int epoll_fd, int operation, int fd, struct epoll_event *event)
 {
     g_assert_cmpint(fd, <, WATCHES_MAX);
+    epoll_ctl_calls++;
     watches[fd] = (struct watched){0};
     if (operation != EPOLL_CTL_DEL)
         watches[fd] = (struct watched){.epoll_fd = epoll_fd, .event = *event};

@@ -30,6 +30,9 @@ extern struct injection inject_recv;
 extern struct injection inject_send;
 extern struct injection inject_accept;
 
+/* Calls of epoll_ctl(2). */
+extern unsigned epoll_ctl_calls;
+
 #define STEPS(...) (const int[]){__VA_ARGS__}, sizeof((const int[]){__VA_ARGS__}) / sizeof(int)
 void inject_once(struct injection *injection, const int *steps, size_t count);
 void inject_always(struct injection *injection, const int *steps, size_t count);

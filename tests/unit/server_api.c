@@ -5,6 +5,7 @@
  */
 #include <coreactor/server.h>
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <glib.h>
 #include <pthread.h>
@@ -128,6 +129,28 @@ static void test_unknown_balance(void)
     run_and_fail(
         routed_server(&(struct server_options){SMALL, .balance = (enum server_balance) - 1}),
         -EINVAL, "balance is 4294967295");
+}
+
+/* Another process of the same user may have allowed what SO_REUSEPORT needs. */
+static void test_shared_addresses(void)
+{
+    const int on = 1;
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t length = sizeof(address);
+    int other = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    setsockopt(other, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+    g_assert_cmpint(bind(other, (struct sockaddr *)&address, length), ==, 0);
+    g_assert_cmpint(listen(other, 1), ==, 0);
+    getsockname(other, (struct sockaddr *)&address, &length);
+    g_autofree char *text = g_strdup_printf("127.0.0.1:%u", (unsigned)ntohs(address.sin_port));
+    const char *const listen[] = {text, NULL};
+    struct server_options options = {.size = sizeof(options), .listen = listen, .threads = 2};
+    run_and_fail(routed_server(&options), -EADDRINUSE, "in use");
+    options.share_addresses = true;
+    run_and_stop(routed_server(&options));
+    options.balance = SERVER_BALANCE_LEAST;
+    run_and_fail(routed_server(&options), -EINVAL, "take SERVER_BALANCE_HANDOFF");
+    close(other);
 }
 
 static void test_every_limit_at_an_end(void)
@@ -367,6 +390,7 @@ int main(int argc, char **argv)
     g_test_add_func("/server/sizes-of-options", test_sizes_of_options);
     g_test_add_func("/server/limits-that-protect-buffers", test_limits_that_protect_buffers);
     g_test_add_func("/server/unknown-balance", test_unknown_balance);
+    g_test_add_func("/server/shared-addresses", test_shared_addresses);
     g_test_add_func("/server/every-limit-at-an-end", test_every_limit_at_an_end);
     g_test_add_func("/server/texts-not-one-line", test_texts_that_are_not_one_line);
     g_test_add_func("/server/no-route", test_no_route);

@@ -132,7 +132,7 @@ static void close_place(struct reactor *reactor, unsigned index, void *arg)
     free(place);
 }
 
-int reactors_serve(const struct model_options *options, unsigned reactors)
+int reactors_serve(const struct model_options *options, unsigned reactors, bool shared)
 {
     static workload_ask asks = ask;
     struct model_options copy = *options;
@@ -148,6 +148,7 @@ int reactors_serve(const struct model_options *options, unsigned reactors)
         .reactor_stop = close_place,
         .reactor_arg = &copy,
         .handler_descriptors = options->pool,
+        .share_addresses = shared,
     });
     server_route(server, "GET", "/fast", workload_fast, NULL);
     server_route(server, "GET", "/work", workload_work, NULL);

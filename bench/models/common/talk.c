@@ -186,7 +186,7 @@ static size_t carry_on(struct talk *talk, const char *bytes, size_t length)
 static size_t answer_all(struct talk *talk, const char *bytes, size_t length)
 {
     size_t at = 0;
-    for (;;) {
+    do {
         if (!talk->exchange) {
             size_t head = serve_next(talk, bytes + at, length - at);
             if (head == 0)
@@ -194,9 +194,8 @@ static size_t answer_all(struct talk *talk, const char *bytes, size_t length)
             at += head;
         }
         at += carry_on(talk, bytes + at, length - at);
-        if (talk->exchange)
-            return at;
-    }
+    } while (!talk->exchange);
+    return at;
 }
 
 /* `bytes` may lie in what is kept already. */
