@@ -16,13 +16,14 @@ class Model:
     title: str    # in tables
     unit: str     # what a connection or request costs one of: process, thread, coroutine, event loop
     cores: bool   # whether it uses more than one
+    bound: bool = False  # whether --pool bounds its processes or threads; else its connections to the service
 
 
 MODELS = (
-    Model("cgi", "a process a request", "process", True),
-    Model("prefork", "a pool of processes", "process", True),
+    Model("cgi", "a process a request", "process", True, True),
+    Model("prefork", "a pool of processes", "process", True, True),
     Model("thread", "a thread a connection", "thread", True),
-    Model("pool", "a pool of threads", "thread", True),
+    Model("pool", "a pool of threads", "thread", True, True),
     Model("select", "one select loop", "event loop", False),
     Model("poll", "one poll loop", "event loop", False),
     Model("article", "the article's reactors", "event loop", True),
@@ -54,6 +55,7 @@ TRIES = 2                         # of a point that is not reached
 ANSWER_S = 10                     # an answer that takes longer is a failed request
 LONG_FROM, LONG = 5000, 2         # connections from which a run lasts so many times as long: to connect takes its part
 TITLES = {model.name: model.title for model in MODELS}
+BOUND = tuple(model.name for model in MODELS if model.bound)
 
 
 @dataclass

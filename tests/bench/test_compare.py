@@ -173,6 +173,10 @@ class Servers(unittest.TestCase):
         self.assertEqual(found["cgi"][1][1:], ["--port", "18501", "--threads", "2", "--pool", "64", "--service-port",
                                                "18500"])
 
+    def test_only_pools_of_workers_have_a_bound(self):
+        commands = {name: compare_servers.model_command(name, 1, settings()) for name in compare_plan.TITLES}
+        self.assertEqual([name for name, words in commands.items() if "--pool" in words], ["cgi", "prefork", "pool"])
+
     def test_the_page_has_the_length_of_the_others(self):
         self.assertEqual(len(compare_servers.PAGE), 83)
 
