@@ -49,11 +49,11 @@ def memory_said(samples, model):
 
 def unit_words(samples, model):
     """Memory and CPU in half a sentence."""
-    user, system = (compare_figures.middle(samples, name, model) for name in ("user_us", "system_us"))
-    if not user or not system:
-        return f"{memory_said(samples, model)}, CPU a request {cell(samples, 'user_us', model)}"
-    return (f"{memory_said(samples, model)}, {user.median + system.median:,.1f} µs of CPU a request "
-            f"({system.median:,.1f} of them the kernel's)")
+    total, system = (compare_figures.middle(samples, name, model) for name in ("cpu_us", "system_us"))
+    if not total:
+        return f"{memory_said(samples, model)}, CPU a request {cell(samples, 'cpu_us', model)}"
+    words = f"{memory_said(samples, model)}, {total.median:,.1f} µs of CPU a request"
+    return f"{words} ({system.median:,.1f} of them the kernel's)" if system else words
 
 
 def enough_words(samples, server, workload):

@@ -55,6 +55,7 @@ TRIES = 2                         # of a point that is not reached
 ANSWER_S = 10                     # an answer that takes longer is a failed request
 LONG_FROM, LONG = 5000, 2         # connections from which a run lasts so many times as long: to connect takes its part
 TITLES = {model.name: model.title for model in MODELS}
+SHORT_LIVED = ("cgi",)   # a process for each request
 BOUND = tuple(model.name for model in MODELS if model.bound)
 
 

@@ -2,6 +2,7 @@
 import shlex
 
 from lib import compare_answers, compare_figures, compare_tables, figures, load, report
+from lib.compare_costs import TICK_S, TOLD_FROM
 from lib.compare_figures import OURS, USUAL
 from lib.compare_plan import MIX, WAIT_MS, WORK_MS, WORKLOADS
 from lib.compare_tables import TITLES
@@ -58,7 +59,9 @@ LIMITS = """## What this machine cannot show
 - Loopback has no network card, no loss and no distance. Part of the kernel's work for a request is done when the sender
   runs, and is then counted as the generator's CPU time.
 - A run lasts some {duration} s: what changes over hours, such as fragmented memory, is not here.
-- User and system time are told apart by clock ticks, that is by sampling.
+- User and system time are told apart by clock ticks, that is by sampling; their sum is exact. A process that ends before a
+  tick meets it has only user time for the kernel: where processes took less than {told:.0f} ms each, as those of `cgi` do,
+  the parts are not told apart.
 - Debian's packages are compared, not the newest version of each.
 {noise}"""
 
@@ -171,7 +174,7 @@ def limits(results):
     told = [sample for sample in results["samples"]
             if None not in (sample.get("wall_s"), sample.get("others_cpu_s"), sample.get("steal_s"))]
     return [LIMITS.format(cpus=environment["cpus_allowed"], duration=settings.get("duration", "some"),
-                          noise=report.noise({**results, "samples": told})),
+                          told=TOLD_FROM * TICK_S * 1000, noise=report.noise({**results, "samples": told})),
             "Of the CPU time that server, generator and service used together:",
             compare_tables.shares_table(results["samples"])]
 

@@ -17,7 +17,8 @@ from pathlib import Path
 
 from any_report import HERE, AnyReport, fixture
 
-from lib import compare_answers, compare_charts, compare_docs, compare_figures, compare_report, compare_tables, figures
+from lib import (compare_answers, compare_bars, compare_charts, compare_docs, compare_figures, compare_report, compare_tables,
+                 figures)
 from lib.compare_figures import OURS, closed
 from lib.compare_plan import LIMIT, MODELS
 from lib.machine import Failure
@@ -121,6 +122,16 @@ class Answers(unittest.TestCase):
                       "request (11.0 of them the kernel's)", text)
         self.assertIn("**A process:** `cgi` memory a connection not measured, 1,000.0 µs", text)
         self.assertIn("`prefork` 300.0 KiB of memory a worker, CPU a request not measured", text)
+
+    def test_parts_that_are_not_told_apart_are_not_shown(self):
+        for sample in self.samples:
+            if sample["server"] == "cgi":
+                sample["user_us"] = sample["system_us"] = None
+        text = compare_answers.costs(self.samples)
+        self.assertIn("`cgi` memory a connection not measured, 1,000.0 µs of CPU a request; `prefork`", text)
+        self.assertIn("| 1,000.00 | not told apart | not told apart |", text)
+        self.assertEqual(next(values for server, _, values in compare_bars.rows(self.samples, compare_tables.PARTS, "cpu_us")
+                              if server == "cgi"), [1000])
 
     def test_threads(self):
         text = compare_answers.blocking(self.samples)
@@ -235,6 +246,7 @@ class Report(AnyReport, unittest.TestCase):
     def test_charts_of_little(self):
         few = [sample for sample in self.results["samples"]
                if sample["server"] == "thread" and sample["connections"] in (100, 10000)]
+        few[0]["user_us"] = None
         with tempfile.TemporaryDirectory() as name:
             self.assertEqual(compare_charts.draw({**self.results, "samples": []}, Path(name)), [])
             self.check_charts(compare_charts.draw({**self.results, "samples": few}, Path(name)), Path(name))
@@ -288,7 +300,7 @@ class Docs(unittest.TestCase):
     def test_what_is_written(self):
         compare_docs.write(self.results, self.folder, self.root)
         page = self.page()
-        self.assertIn("| constant page, 100 connections | 71,250 | 3.00 | 3.00 | 11.00 | 2.000 | 0.000 |", page)
+        self.assertIn("| constant page, 100 connections | 71,250 | 3.00 | 14.00 | 3.00 | 11.00 | 2.000 | 0.000 |", page)
         self.assertIn("Memory per idle connection: 20.0 KiB of its own and 30.0 KiB of the kernel's (growth between 0 and "
                       "1,000 connections)", page)
         self.assertIn("- Not reached with 10,000 connections (closed loop: constant page): threads: the system refused more "
