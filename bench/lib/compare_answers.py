@@ -102,7 +102,8 @@ def proactor_line(samples):
 
 
 def proactor(samples):
-    return (f"{proactor_line(samples)} A point is decided if all of at least two rounds lie on the same side of 1.\n\n"
+    return (f"{proactor_line(samples)} A point is decided if all of at least two rounds lie on the same side of 1."
+            f" {chance(samples)}\n\n"
             + pair_table(samples, PROACTOR, OURS))
 
 
@@ -149,11 +150,17 @@ def wins(samples):
     lines = win_lines(samples)
     lines += [f"- `{server}` reached {connections:,} connections ({TITLES[workload]}), `{OURS}` did not."
               for server, workload, connections in compare_figures.alone(samples)]
-    own = number(compare_figures.per_connection(samples, OURS), 1)
-    lines += [f"- `{server}` takes less memory per idle connection: {kib:.1f} KiB, ours {own} KiB."
-              for server, kib in compare_figures.leaner(samples)]
-    rule = f"Every point at which another model or a peer was better than `{OURS}` in all of at least two rounds:"
-    return "\n".join([rule, "", *lines]) if lines else rule.replace(":", ": none.")
+    lines += [f"- `{server}`, memory per idle connection x `{OURS}`: {and_range(value)}."
+              for server, value in compare_figures.leaner(samples)]
+    rule = f"Every point at which another model or a peer was better than `{OURS}` in all of at least two rounds"
+    return "\n".join([f"{rule}. {chance(samples)}", "", *lines]) if lines else f"{rule}: none."
+
+
+def chance(samples):
+    """How much less a decision says where there are many points."""
+    rounds = max((sample["round"] or 0 for sample in compare_figures.select(samples, phase="closed")), default=0)
+    return (f"One that is just as good is better in all rounds at 1 of {2 ** rounds} points by chance: a range that lies close to 1 "
+            "says little." if rounds > 1 else "")
 
 
 def short(samples):
@@ -163,7 +170,8 @@ def short(samples):
         lines.append(f"- {article(unit)} {unit}: `{models[0]}` {unit_words(samples, models[0])}.")
     for workload in WORKLOADS:
         lines.append(f"- Blocking threads, {TITLES[workload]}: {enough_words(samples, THREAD, workload)}.")
-    won = sorted({win.server for win in compare_figures.wins(samples)}, key=[*(m.name for m in MODELS), *PEERS].index)
+    won = sorted({win.server for win in compare_figures.wins(samples)} |
+                 {server for server, _ in compare_figures.leaner(samples)}, key=[*(m.name for m in MODELS), *PEERS].index)
     return "\n".join([*lines, f"- A proactor: {proactor_line(samples)}", f"- The limit: {limit_line(samples)}",
                       f"- Better than `{OURS}` somewhere in every round: "
                       + (", ".join(f"`{server}`" for server in won) or "nobody") + "."])

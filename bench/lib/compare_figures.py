@@ -189,10 +189,19 @@ def alone(samples):
 
 
 def leaner(samples):
-    """Models and peers whose idle connections take less memory than ours."""
-    own = per_connection(samples, OURS)
-    found = [(server, per_connection(samples, server)) for server in servers(samples) if server not in (OURS, LIMIT)]
-    return [(server, kib) for server, kib in found if own is not None and kib is not None and kib < own]
+    """Models and peers whose idle connections take less memory than ours in every round, with the ratios."""
+    taken = {}  # server -> round -> its samples
+    for sample in select(samples, phase="idle"):
+        taken.setdefault(sample["server"], {}).setdefault(sample["round"], []).append(sample)
+    taken = {server: {number: per_connection(own, server) for number, own in rounds.items()}
+             for server, rounds in taken.items()}
+    ours, found = taken.get(OURS, {}), []
+    for server in servers(samples):
+        value = figures.spread(kib / ours[number] for number, kib in taken.get(server, {}).items()
+                               if min(kib or 0, ours.get(number) or 0) > 0)
+        if server not in (OURS, LIMIT) and side(value) < 0:
+            found.append((server, value))
+    return found
 
 
 def missed(samples):

@@ -151,7 +151,7 @@ def said_at(samples, name, workload):
 
 def memory_words(samples):
     found = {server: compare_figures.per_connection(samples, server) for server in compare_figures.servers(samples)}
-    known = sorted((kib, server) for server, kib in found.items() if kib is not None)
+    known = sorted((kib, server) for server, kib in found.items() if kib is not None and kib > 0)
     if not known:
         return f"What an idle connection takes is {NOT_MEASURED}."
     (least, lean), (most, fat) = known[0], known[-1]
