@@ -1,13 +1,13 @@
 """The sentences of bench/compare's report that say what follows: made from the figures, whatever these are."""
 from lib import compare_figures
 from lib.compare_figures import ENOUGH, OURS, POOLED, PROACTOR, THREAD, USUAL, closed
-from lib.compare_plan import LIMIT, MODELS, PEERS, WORKLOADS
+from lib.compare_plan import LIMIT, MODELS, PEERS, SHORT_LIVED, WORKLOADS
 from lib.compare_tables import (TITLES, cell, costs_table, distance_table, enough_table, memory_cells,
                                 pair_table)
 from lib.figures import NOT_MEASURED
 from lib.tables import number
 
-UNITS = (("process", ("cgi", "prefork")), ("thread", (THREAD, "pool")), ("coroutine", ("coroutine", "goroutine")),
+UNITS = (("process", ("prefork", "cgi")), ("thread", (THREAD, "pool")), ("coroutine", ("coroutine", "goroutine")),
          ("event loop", (OURS, PROACTOR)))
 WHAT = {"requests_per_s": "requests/s", "cpu_us": "CPU per request", "p99": "p99"}
 RULE = (f"The rule: good enough is where the median of the rounds' ratios of requests/s to `{OURS}` is at least {ENOUGH}. "
@@ -19,14 +19,16 @@ def and_range(value, digits=2):
     return f"{number(value, digits)} ({value.low:.{digits}f} to {value.high:.{digits}f})"
 
 
+def unit_lines(samples):
+    """What each unit costs, a line a unit."""
+    return [f"- **{article(unit)} {unit}:** " + "; ".join(f"`{model}` {unit_words(samples, model)}" for model in models) + "."
+            for unit, models in UNITS]
+
+
 def costs(samples):
-    """What each unit costs, a line a unit, then all models."""
-    lines = [f"Per request: the constant page, {USUAL} connections. Per connection: how memory grew from the fewest to "
-             "the most idle connections that were held."]
-    for unit, models in UNITS:
-        said = [f"`{model}` {unit_words(samples, model)}" for model in models]
-        lines.append(f"- **{article(unit)} {unit}:** " + "; ".join(said) + ".")
-    return lines[0] + "\n\n" + "\n".join(lines[1:]) + "\n\n" + costs_table(samples)
+    """What each unit costs, then all models."""
+    return "\n\n".join([f"Per request: the constant page, {USUAL} connections. Per connection: how memory grew from the fewest "
+                        "to the most idle connections that were held.", "\n".join(unit_lines(samples)), costs_table(samples)])
 
 
 def article(word):
@@ -38,6 +40,9 @@ def memory_said(samples, model):
     if model in POOLED:
         worker = compare_figures.worker_kib(samples, model)
         return f"{number(worker, 1)} KiB of memory a worker" if worker else f"memory a worker {NOT_MEASURED}"
+    if model in SHORT_LIVED:
+        busy = compare_figures.busy_kib(samples, model)
+        return f"{number(busy, 1)} KiB of memory a process, the kernel's apart" if busy else f"memory a process {NOT_MEASURED}"
     found = compare_figures.memory(samples, model)
     if not found:
         return f"memory a connection {memory_cells(samples, model)[0]}"
@@ -165,9 +170,7 @@ def chance(samples):
 
 def short(samples):
     """An answer a question."""
-    lines = []
-    for unit, models in UNITS:
-        lines.append(f"- {article(unit)} {unit}: `{models[0]}` {unit_words(samples, models[0])}.")
+    lines = unit_lines(samples)
     for workload in WORKLOADS:
         lines.append(f"- Blocking threads, {TITLES[workload]}: {enough_words(samples, THREAD, workload)}.")
     won = sorted({win.server for win in compare_figures.wins(samples)} |

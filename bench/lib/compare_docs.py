@@ -44,6 +44,9 @@ def memory_line(samples, model):
     own, kernel = compare_tables.memory_cells(samples, model)
     if own in (NOT_MEASURED, NOT_REACHED):
         return f"Memory per idle connection: {own}."
+    if "process" in own:
+        return (f"Memory: {own.replace(' a process', ' KiB a process')} under load, the kernel's apart; no connection stays open "
+                "when its request is answered.")
     if "worker" in own:
         return (f"Memory: {own.replace(' a worker', ' KiB a worker')}, the kernel's included, however many connections there "
                 "are.")

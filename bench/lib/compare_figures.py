@@ -143,6 +143,12 @@ def worker_kib(samples, server):
                           if (sample["connections"] or 0) == fewest)
 
 
+def busy_kib(samples, server):
+    """What one process takes where each serves one request and none is ever idle: the server's own memory under load."""
+    return figures.spread(sample["pss_kib"] / sample["processes"] for sample in reached(select(samples, server=server, **closed()))
+                          if sample.get("processes") and sample.get("pss_kib") is not None)
+
+
 def reason(samples, server, **wanted):
     """Why a point was not reached: the words of its first round; None when it was, or nobody tried."""
     found = select(samples, server=server, **wanted)

@@ -1,7 +1,7 @@
 """The tables of bench/compare, of its report and of the pages that quote it."""
 from lib import compare_figures, figures
 from lib.compare_figures import NAMES, OURS, POOLED, USUAL, closed
-from lib.compare_plan import LIMIT, MODELS, WORKLOADS
+from lib.compare_plan import LIMIT, MODELS, SHORT_LIVED, WORKLOADS
 from lib.figures import NOT_MEASURED
 from lib.tables import number, spread_cells, table
 
@@ -42,6 +42,9 @@ def memory_cells(samples, server):
     if server in POOLED:
         worker = compare_figures.worker_kib(samples, server)
         return [f"{number(worker, 1)} a worker", ""] if worker else [NOT_MEASURED, ""]
+    if server in SHORT_LIVED:
+        busy = compare_figures.busy_kib(samples, server)
+        return [f"{number(busy, 1)} a process" if busy else NOT_MEASURED, ""]
     found = compare_figures.memory(samples, server)
     if found:
         return [number(found.user_kib, 1), number(found.kernel_kib, 1)]

@@ -54,6 +54,14 @@ class Figures(unittest.TestCase):
         self.assertEqual((found.fewest, found.most, found.user_kib, found.kernel_kib), (0, 1000, 20, 30))
         self.assertEqual(compare_figures.per_connection(self.samples, OURS), 6)
 
+    def test_a_process_that_is_never_idle_has_its_memory_under_load(self):
+        self.assertIsNone(compare_figures.busy_kib([], "cgi"))
+        for sample in self.samples:
+            sample.update(pss_kib=6400, processes=64)
+        self.assertEqual(compare_tables.memory_cells(self.samples, "cgi"), ["100.0 a process", ""])
+        self.assertIn("100.0 KiB of memory a process, the kernel's apart", compare_answers.memory_said(self.samples, "cgi"))
+        self.assertIn("100.0 KiB a process under load", compare_docs.memory_line(self.samples, "cgi"))
+
     def test_memory_counts_connections_that_are_held(self):
         for sample in self.samples:
             if sample["phase"] == "idle" and sample["server"] == "thread" and sample["connections"] == 1000:
@@ -122,15 +130,15 @@ class Answers(unittest.TestCase):
         text = compare_answers.costs(self.samples)
         self.assertIn("**A thread:** `thread` 50.0 KiB of memory a connection (30.0 of them the kernel's), 14.0 µs of CPU a "
                       "request (11.0 of them the kernel's)", text)
-        self.assertIn("**A process:** `cgi` memory a connection not measured, 1,000.0 µs", text)
-        self.assertIn("`prefork` 300.0 KiB of memory a worker, CPU a request not measured", text)
+        self.assertIn("**A process:** `prefork` 300.0 KiB of memory a worker, CPU a request not measured; `cgi` 5,120.0 KiB of "
+                      "memory a process, the kernel's apart, 1,000.0 µs", text)
 
     def test_parts_that_are_not_told_apart_are_not_shown(self):
         for sample in self.samples:
             if sample["server"] == "cgi":
                 sample["user_us"] = sample["system_us"] = None
         text = compare_answers.costs(self.samples)
-        self.assertIn("`cgi` memory a connection not measured, 1,000.0 µs of CPU a request; `prefork`", text)
+        self.assertIn("`cgi` 5,120.0 KiB of memory a process, the kernel's apart, 1,000.0 µs of CPU a request.", text)
         self.assertIn("| 1,000.00 | not told apart | not told apart |", text)
         self.assertEqual(next(values for server, _, values in compare_bars.rows(self.samples, compare_tables.PARTS, "cpu_us")
                               if server == "cgi"), [1000])
