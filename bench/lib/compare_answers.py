@@ -11,7 +11,8 @@ UNITS = (("process", ("prefork", "cgi")), ("thread", (THREAD, "pool")), ("corout
          ("event loop", (OURS, PROACTOR)))
 WHAT = {"requests_per_s": "requests/s", "cpu_us": "CPU per request", "p99": "p99"}
 RULE = (f"The rule: good enough is where the median of the rounds' ratios of requests/s to `{OURS}` is at least {ENOUGH}. "
-        "The p99 is that of the closed loop.")
+        "The p99 is that of the closed loop. `pool` and `prefork` serve no more connections at a time than they have workers: with "
+        "more, this is what the clients that are served get, while the others wait for their turn.")
 
 
 def and_range(value, digits=2):

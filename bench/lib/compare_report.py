@@ -44,7 +44,9 @@ changed.
   The kernel's figure is that of the whole machine, so it also counts the client's ends of the connections.
 - **CPU per request** is the CPU time of the server by the answers that the generator counted; the service's is not in it.
 - **prefork** and **pool** close a connection after 100 requests or 5 silent seconds, **cgi** after each request, so that
-  others get their turn: connecting again is in their figures.
+  others get their turn: connecting again is in their figures. They serve as many connections at a time as they have
+  processes or threads, {pool}. Each of the others waits for its turn with the first of its 100 requests, which a p99 just
+  misses and a p99.9 shows; one whose turn has not come when the run ends is in no latency at all.
 - **A point is not reached** if the server ended or could not start, if nothing was answered, if more than 1 % of the
   requests failed, if a rate was not kept, or if fewer idle connections stayed open. A server that did not reach a point
   twice was not taken there again.
@@ -96,7 +98,8 @@ def left_out(results):
 def method(settings):
     shares = ", ".join(f"{MIX.count(path)} ask for `{path}`" for path in dict.fromkeys(MIX))
     return METHOD.format(rounds=settings.get("rounds", "some"), duration=settings.get("duration", "some"), wait=WAIT_MS,
-                         work=WORK_MS, mix=shares, mix_length=len(MIX), usual=USUAL)
+                         work=WORK_MS, mix=shares, mix_length=len(MIX), usual=USUAL,
+                         pool=settings.get("pool", "a fixed number"))
 
 
 def picture(name, drawn):
