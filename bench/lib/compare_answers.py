@@ -1,7 +1,7 @@
 """The sentences of bench/compare's report that say what follows: made from the figures, whatever these are."""
 from lib import compare_figures
-from lib.compare_figures import ENOUGH, OURS, POOLED, PROACTOR, THREAD, USUAL, closed
-from lib.compare_plan import LIMIT, MODELS, PEERS, SHORT_LIVED, WORKLOADS
+from lib.compare_figures import ENOUGH, OURS, PROACTOR, THREAD, USUAL, closed
+from lib.compare_plan import LIMIT, MODELS, PEERS, POOLED, SHORT_LIVED, WORKLOADS
 from lib.compare_tables import (TITLES, cell, costs_table, distance_table, enough_table, memory_cells,
                                 pair_table)
 from lib.figures import NOT_MEASURED

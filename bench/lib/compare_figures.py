@@ -7,7 +7,6 @@ from lib.compare_plan import LIMIT, MODELS, PEERS, WORKLOADS
 
 OURS = "reactor-per-core"
 THREAD, PROACTOR = "thread", "proactor"
-POOLED = ("prefork", "pool")  # as many processes or threads as they were told, however many connections there are
 NAMES = tuple(model.name for model in MODELS)
 USUAL = 100      # connections, where one number of them has to stand for all
 ENOUGH = 0.9     # of our requests/s: the rule by which blocking threads are good enough

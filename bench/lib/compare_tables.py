@@ -1,7 +1,7 @@
 """The tables of bench/compare, of its report and of the pages that quote it."""
 from lib import compare_figures, figures
-from lib.compare_figures import NAMES, OURS, POOLED, USUAL, closed
-from lib.compare_plan import LIMIT, MODELS, SHORT_LIVED, WORKLOADS
+from lib.compare_figures import NAMES, OURS, USUAL, closed
+from lib.compare_plan import LIMIT, MODELS, POOLED, SHORT_LIVED, WORKLOADS
 from lib.figures import NOT_MEASURED
 from lib.tables import number, spread_cells, table
 
