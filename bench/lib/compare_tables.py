@@ -53,10 +53,10 @@ def memory_cells(samples, server):
 
 
 def most_reached(samples, server, workload="fast"):
-    """The most connections at which the server was measured."""
+    """The most connections at which the server was measured; a pool serves as many at a time as it has workers."""
     found = [connections for connections in compare_figures.connections_of(samples, workload=workload, server=server)
              if compare_figures.reached(compare_figures.select(samples, server=server, **closed(workload, connections)))]
-    return f"{max(found):,}" if found else NOT_MEASURED
+    return f"{max(found):,}{' in turn' if server in POOLED else ''}" if found else NOT_MEASURED
 
 
 def main_table(samples):

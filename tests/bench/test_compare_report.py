@@ -383,6 +383,11 @@ class Tables(unittest.TestCase):
                  for server in ("thread", "pool", OURS)]
         self.assertEqual(cells, ["not reached", "not measured", "75,000"])
 
+    def test_a_pool_serves_many_in_turn(self):
+        pooled = [{**sample, "server": "pool"} for sample in samples() if sample["server"] == OURS]
+        self.assertEqual(compare_tables.most_reached(compare_figures.Samples(pooled), "pool"), "10,000 in turn")
+        self.assertEqual(compare_tables.most_reached(samples(), OURS), "10,000")
+
     def test_every_server_has_a_row(self):
         text = compare_tables.main_table(samples())
         self.assertEqual(len(text.splitlines()), 2 + len(compare_figures.servers(samples())))
