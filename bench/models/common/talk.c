@@ -139,9 +139,12 @@ static void start(struct talk *talk, size_t length, bool body_has_come)
     http_exchange_begin(exchange, last, body_has_come);
     int found = router_find(router, http_request_text(request, request->method),
                             http_request_route_path(request), &exchange->arena, &exchange->match);
-    http_exchange_start(exchange, found);
-    if (!http_exchange_is_over(exchange) && !http_exchange_keep_head(exchange, length))
+    bool outlives = request->content_length || request->chunked ||
+                    (found == 0 && exchange->match.route->handler == workload_wait);
+    if (outlives && !http_exchange_keep_head(exchange, length))
         exchange->response.torn = true;
+    else
+        http_exchange_start(exchange, found);
 }
 
 /* Parses and starts the next request. Returns the bytes of its head; 0 when there is none. */
