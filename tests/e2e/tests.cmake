@@ -41,9 +41,13 @@ endif()
 
 # The models that bench/compare puts side by side; `coroutine` is built without sanitizers only.
 if(TARGET models_common AND PYTHON3)
-    e2e_test(models RELEASE)
+    e2e_test(models)
     e2e_test(models_crowd RELEASE LONG)
-    e2e_test(models_wait RELEASE LONG)
+    e2e_test(models_wait LONG)
+    if(TARGET model_coroutine)
+        e2e_test(models RELEASE ONLY coroutine)
+        e2e_test(models_wait RELEASE ONLY coroutine)
+    endif()
 endif()
 
 if(TARGET arena AND PYTHON3)
