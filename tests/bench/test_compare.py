@@ -154,7 +154,17 @@ class Settings(unittest.TestCase):
     def test_who_is_not_asked_for_is_said(self):
         self.assertIn("caddy was not asked for", compare_settings.not_asked_for(settings()))
         self.assertNotIn("nginx was not asked for", compare_settings.not_asked_for(settings()))
-        self.assertEqual(compare_settings.keep(settings(), ["cgi", "go"]).servers(), ["cgi", "go", LIMIT])
+        self.assertEqual(compare_settings.keep(settings(), ["cgi", "go"]).servers(), ["cgi", "go"])
+        self.assertEqual(compare_settings.keep(settings(), ["cgi", LIMIT]).servers(), ["cgi", LIMIT])
+
+    def test_there_is_somebody_to_be_measured(self):
+        compare_settings.keep(settings(), ["cgi"]).check()
+        self.assertRaisesRegex(Failure, "nobody", compare_settings.keep(settings(), []).check)
+
+    def test_every_server_has_a_port(self):
+        last = 65535 - len(compare_plan.TITLES) - len(compare_plan.PEERS) - 1
+        settings(port=last).check()
+        self.assertRaisesRegex(Failure, f"--port is {last} at most", settings(port=last + 1).check)
 
 
 class Servers(unittest.TestCase):
@@ -189,6 +199,13 @@ class Servers(unittest.TestCase):
         self.assertEqual(names, [LIMIT])
         self.assertEqual(len(notes), 3)
         self.assertIn("caddy is not installed", notes[1])
+
+    def test_a_run_goes_on_with_all_of_its_servers(self):
+        with mock.patch.object(compare_servers.machine, "program", lambda name: None), \
+                mock.patch.object(compare_servers.os, "access", lambda *_: True):
+            compare_servers.require(["cgi", LIMIT])
+            self.assertRaisesRegex(Failure, "measured with nginx, which is not to be had",
+                                   compare_servers.require, ["cgi", "nginx", LIMIT])
 
     def test_templates_are_there(self):
         for peer in compare_servers.PEERS.values():
