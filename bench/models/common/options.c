@@ -7,13 +7,14 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
-enum { PORT = 18600, SERVICE_PORT = 18599, MOST = 65535 };
+enum { PORT = 18600, SERVICE_PORT = 18599, MOST = 65535, DESCRIPTORS_MAX = 1 << 20 };
 
+/* Not to the 2^30 that containers may be allowed: some tables have an entry for each. */
 static void raise_descriptor_limit(void)
 {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-        limit.rlim_cur = limit.rlim_max;
+        limit.rlim_cur = MIN(limit.rlim_max, DESCRIPTORS_MAX);
         setrlimit(RLIMIT_NOFILE, &limit);
     }
 }
