@@ -1,17 +1,18 @@
 """The sentences of bench/compare's report that say what follows: made from the figures, whatever these are."""
 from lib import compare_figures
-from lib.compare_figures import ENOUGH, OURS, POOLED, PROACTOR, THREAD, USUAL, closed
-from lib.compare_plan import LIMIT, MODELS, PEERS, WORKLOADS
+from lib.compare_figures import ENOUGH, OURS, PROACTOR, THREAD, USUAL, closed
+from lib.compare_plan import LIMIT, MODELS, PEERS, POOLED, SHORT_LIVED, WORKLOADS
 from lib.compare_tables import (TITLES, cell, costs_table, distance_table, enough_table, memory_cells,
                                 pair_table)
 from lib.figures import NOT_MEASURED
 from lib.tables import number
 
-UNITS = (("process", ("cgi", "prefork")), ("thread", (THREAD, "pool")), ("coroutine", ("coroutine", "goroutine")),
+UNITS = (("process", ("prefork", "cgi")), ("thread", (THREAD, "pool")), ("coroutine", ("coroutine", "goroutine")),
          ("event loop", (OURS, PROACTOR)))
 WHAT = {"requests_per_s": "requests/s", "cpu_us": "CPU per request", "p99": "p99"}
 RULE = (f"The rule: good enough is where the median of the rounds' ratios of requests/s to `{OURS}` is at least {ENOUGH}. "
-        "The p99 is that of the closed loop.")
+        "The p99 is that of the closed loop. `pool` and `prefork` serve no more connections at a time than they have workers: with "
+        "more, this is what the clients that are served get, while the others wait for their turn.")
 
 
 def and_range(value, digits=2):
@@ -19,14 +20,16 @@ def and_range(value, digits=2):
     return f"{number(value, digits)} ({value.low:.{digits}f} to {value.high:.{digits}f})"
 
 
+def unit_lines(samples):
+    """What each unit costs, a line a unit."""
+    return [f"- **{article(unit)} {unit}:** " + "; ".join(f"`{model}` {unit_words(samples, model)}" for model in models) + "."
+            for unit, models in UNITS]
+
+
 def costs(samples):
-    """What each unit costs, a line a unit, then all models."""
-    lines = [f"Per request: the constant page, {USUAL} connections. Per connection: how memory grew from the fewest to "
-             "the most idle connections that were held."]
-    for unit, models in UNITS:
-        said = [f"`{model}` {unit_words(samples, model)}" for model in models]
-        lines.append(f"- **{article(unit)} {unit}:** " + "; ".join(said) + ".")
-    return lines[0] + "\n\n" + "\n".join(lines[1:]) + "\n\n" + costs_table(samples)
+    """What each unit costs, then all models."""
+    return "\n\n".join([f"Per request: the constant page, {USUAL} connections. Per connection: how memory grew from the fewest "
+                        "to the most idle connections that were held.", "\n".join(unit_lines(samples)), costs_table(samples)])
 
 
 def article(word):
@@ -38,6 +41,9 @@ def memory_said(samples, model):
     if model in POOLED:
         worker = compare_figures.worker_kib(samples, model)
         return f"{number(worker, 1)} KiB of memory a worker" if worker else f"memory a worker {NOT_MEASURED}"
+    if model in SHORT_LIVED:
+        busy = compare_figures.busy_kib(samples, model)
+        return f"{number(busy, 1)} KiB of memory a process, the kernel's apart" if busy else f"memory a process {NOT_MEASURED}"
     found = compare_figures.memory(samples, model)
     if not found:
         return f"memory a connection {memory_cells(samples, model)[0]}"
@@ -49,11 +55,11 @@ def memory_said(samples, model):
 
 def unit_words(samples, model):
     """Memory and CPU in half a sentence."""
-    user, system = (compare_figures.middle(samples, name, model) for name in ("user_us", "system_us"))
-    if not user or not system:
-        return f"{memory_said(samples, model)}, CPU a request {cell(samples, 'user_us', model)}"
-    return (f"{memory_said(samples, model)}, {user.median + system.median:,.1f} µs of CPU a request "
-            f"({system.median:,.1f} of them the kernel's)")
+    total, system = (compare_figures.middle(samples, name, model) for name in ("cpu_us", "system_us"))
+    if not total:
+        return f"{memory_said(samples, model)}, CPU a request {cell(samples, 'cpu_us', model)}"
+    words = f"{memory_said(samples, model)}, {total.median:,.1f} µs of CPU a request"
+    return f"{words} ({system.median:,.1f} of them the kernel's)" if system else words
 
 
 def enough_words(samples, server, workload):
@@ -102,7 +108,8 @@ def proactor_line(samples):
 
 
 def proactor(samples):
-    return (f"{proactor_line(samples)} A point is decided if all of at least two rounds lie on the same side of 1.\n\n"
+    return (f"{proactor_line(samples)} A point is decided if all of at least two rounds lie on the same side of 1."
+            f" {chance(samples)}\n\n"
             + pair_table(samples, PROACTOR, OURS))
 
 
@@ -149,21 +156,26 @@ def wins(samples):
     lines = win_lines(samples)
     lines += [f"- `{server}` reached {connections:,} connections ({TITLES[workload]}), `{OURS}` did not."
               for server, workload, connections in compare_figures.alone(samples)]
-    own = number(compare_figures.per_connection(samples, OURS), 1)
-    lines += [f"- `{server}` takes less memory per idle connection: {kib:.1f} KiB, ours {own} KiB."
-              for server, kib in compare_figures.leaner(samples)]
-    rule = f"Every point at which another model or a peer was better than `{OURS}` in all of at least two rounds:"
-    return "\n".join([rule, "", *lines]) if lines else rule.replace(":", ": none.")
+    lines += [f"- `{server}`, memory per idle connection x `{OURS}`: {and_range(value)}."
+              for server, value in compare_figures.leaner(samples)]
+    rule = f"Every point at which another model or a peer was better than `{OURS}` in all of at least two rounds"
+    return "\n".join([f"{rule}. {chance(samples)}", "", *lines]) if lines else f"{rule}: none."
+
+
+def chance(samples):
+    """How much less a decision says where there are many points."""
+    rounds = max((sample["round"] or 0 for sample in compare_figures.select(samples, phase="closed")), default=0)
+    return (f"One that is just as good is better in all rounds at 1 of {2 ** rounds} points by chance: a range that lies close to 1 "
+            "says little." if rounds > 1 else "")
 
 
 def short(samples):
     """An answer a question."""
-    lines = []
-    for unit, models in UNITS:
-        lines.append(f"- {article(unit)} {unit}: `{models[0]}` {unit_words(samples, models[0])}.")
+    lines = unit_lines(samples)
     for workload in WORKLOADS:
         lines.append(f"- Blocking threads, {TITLES[workload]}: {enough_words(samples, THREAD, workload)}.")
-    won = sorted({win.server for win in compare_figures.wins(samples)}, key=[*(m.name for m in MODELS), *PEERS].index)
+    won = sorted({win.server for win in compare_figures.wins(samples)} |
+                 {server for server, _ in compare_figures.leaner(samples)}, key=[*(m.name for m in MODELS), *PEERS].index)
     return "\n".join([*lines, f"- A proactor: {proactor_line(samples)}", f"- The limit: {limit_line(samples)}",
                       f"- Better than `{OURS}` somewhere in every round: "
                       + (", ".join(f"`{server}`" for server in won) or "nobody") + "."])

@@ -13,11 +13,14 @@ COLOURS = {"": {True: ("#1f5fa8", "#8fb8e4"), False: ("#6e7781", "#c3cad1")},
            "-dark": {True: ("#58a6ff", "#2b5a94"), False: ("#9da7b1", "#4a525b")}}
 
 
-def rows(samples, parts):
-    """(server, place, parts' medians) from the top; those without figures are left out."""
+def rows(samples, parts, whole=None):
+    """(server, place, parts' medians) from the top; those without figures are left out. Where only the whole is known
+    it is the one part."""
     found, place, family = [], 0.0, None
     for server in compare_figures.servers(samples):
         values = [compare_figures.middle(samples, name, server) for name in parts]
+        if None in values and whole:
+            values = [compare_figures.middle(samples, whole, server)]
         if None in values:
             continue
         kind = "model" if server in NAMES else "peer" if server in PEERS else LIMIT
@@ -36,19 +39,20 @@ def longest(found):
 
 
 def boxes(found, theme, most):
-    """Blocks of data and what draws them: a colour for each part, another two for ours. A bar that is cut keeps the
-    proportion of its parts."""
+    """Blocks of data and what draws them: a colour for each part, another two for ours, and a pattern for a whole whose
+    parts are not known. A bar that is cut keeps the proportion of its parts."""
     blocks, plots = [], []
     found = [(server, place, [value * min(1, most / (sum(values) or 1)) for value in values])
              for server, place, values in found]
     for emphasised, colours in COLOURS[theme.suffix].items():
-        for part, colour in enumerate(colours):
-            data = charts.identifier("part", str(part), "ours" if emphasised else "others")
+        for name, count, part, style in (("left", 2, 0, f"lc rgb '{colours[0]}'"), ("right", 2, 1, f"lc rgb '{colours[1]}'"),
+                                         ("whole", 1, 0, f"fs pattern 4 lc rgb '{colours[0]}'")):
+            data = charts.identifier(name, "ours" if emphasised else "others")
             lines = [(sum(values[:part]), sum(values[:part + 1]), place - 0.36, place + 0.36)
-                     for server, place, values in found if (server == OURS) == emphasised and len(values) > part]
+                     for server, place, values in found if (server == OURS) == emphasised and len(values) == count]
             if lines:
                 blocks.append(charts.block(data, lines))
-                plots.append(f"${data} u (($1+$2)/2):(($3+$4)/2):1:2:3:4 w boxxyerror lc rgb '{colour}' notitle")
+                plots.append(f"${data} u (($1+$2)/2):(($3+$4)/2):1:2:3:4 w boxxyerror {style} notitle")
     return blocks, plots
 
 
@@ -90,13 +94,13 @@ set yrange [{last + 0.5}:-0.5]"""], height
 
 def cpu(samples, theme):
     """Bars of two parts."""
-    found = rows(samples, ("user_us", "system_us"))
+    found = rows(samples, ("user_us", "system_us"), "cpu_us")
     if not any(sum(values) for _, _, values in found):
         return None
     most = longest(found)
     blocks, plots = boxes(found, theme, most)
     script, height = frame(found, theme, "CPU time of the server per request, µs",
-                           "less is better; left: its own code, right: the kernel's for it; "
+                           "less is better; left: its own code, right: the kernel's for it, hatched: not told apart; "
                            f"the constant page, {USUAL} connections, medians")
     script += [f"set xrange [0:{most:.6g}]", *words(found, theme, lambda total: min(total, most), ",.1f", most), *blocks,
                "plot " + ", \\\n     ".join(plots)]

@@ -14,8 +14,8 @@ MODELS_PAGE, FRONT_PAGE = "docs/models.md", "README.md"
 FIGURES = re.compile(r"(<!-- figures: ([\w-]+) -->\n).*?(<!-- /figures -->)", re.DOTALL)
 COMPARE = re.compile(r"(<!-- compare -->\n).*?(<!-- /compare -->)", re.DOTALL)
 SHOWN = ("fast", "wait", "work")  # workloads
-COLUMNS = (("requests_per_s", "requests/s", 0, 1), ("p99", "p99 ms", 2, 1e-3), ("user_us", "CPU µs/request: user", 2, 1),
-           ("system_us", "system", 2, 1), ("switches", "switches/request", 3, 1), ("faults", "faults/request", 3, 1))
+COLUMNS = (("requests_per_s", "requests/s", 0, 1), ("p99", "p99 ms", 2, 1e-3), ("cpu_us", "CPU µs/request", 2, 1),
+           ("user_us", "user", 2, 1), ("system_us", "system", 2, 1), ("switches", "switches/request", 3, 1), ("faults", "faults/request", 3, 1))
 
 
 def source(results, folder, page, root):
@@ -44,6 +44,9 @@ def memory_line(samples, model):
     own, kernel = compare_tables.memory_cells(samples, model)
     if own in (NOT_MEASURED, NOT_REACHED):
         return f"Memory per idle connection: {own}."
+    if "process" in own:
+        return (f"Memory: {own.replace(' a process', ' KiB a process')} under load, the kernel's apart; no connection stays open "
+                "when its request is answered.")
     if "worker" in own:
         return (f"Memory: {own.replace(' a worker', ' KiB a worker')}, the kernel's included, however many connections there "
                 "are.")

@@ -7,7 +7,6 @@ from lib.compare_plan import LIMIT, MODELS, PEERS, WORKLOADS
 
 OURS = "reactor-per-core"
 THREAD, PROACTOR = "thread", "proactor"
-POOLED = ("prefork", "pool")  # as many processes or threads as they were told, however many connections there are
 NAMES = tuple(model.name for model in MODELS)
 USUAL = 100      # connections, where one number of them has to stand for all
 ENOUGH = 0.9     # of our requests/s: the rule by which blocking threads are good enough
@@ -143,6 +142,12 @@ def worker_kib(samples, server):
                           if (sample["connections"] or 0) == fewest)
 
 
+def busy_kib(samples, server):
+    """What one process takes where each serves one request and none is ever idle: the server's own memory under load."""
+    return figures.spread(sample["pss_kib"] / sample["processes"] for sample in reached(select(samples, server=server, **closed()))
+                          if sample.get("processes") and sample.get("pss_kib") is not None)
+
+
 def reason(samples, server, **wanted):
     """Why a point was not reached: the words of its first round; None when it was, or nobody tried."""
     found = select(samples, server=server, **wanted)
@@ -189,10 +194,19 @@ def alone(samples):
 
 
 def leaner(samples):
-    """Models and peers whose idle connections take less memory than ours."""
-    own = per_connection(samples, OURS)
-    found = [(server, per_connection(samples, server)) for server in servers(samples) if server not in (OURS, LIMIT)]
-    return [(server, kib) for server, kib in found if own is not None and kib is not None and kib < own]
+    """Models and peers whose idle connections take less memory than ours in every round, with the ratios."""
+    taken = {}  # server -> round -> its samples
+    for sample in select(samples, phase="idle"):
+        taken.setdefault(sample["server"], {}).setdefault(sample["round"], []).append(sample)
+    taken = {server: {number: per_connection(own, server) for number, own in rounds.items()}
+             for server, rounds in taken.items()}
+    ours, found = taken.get(OURS, {}), []
+    for server in servers(samples):
+        value = figures.spread(kib / ours[number] for number, kib in taken.get(server, {}).items()
+                               if min(kib or 0, ours.get(number) or 0) > 0)
+        if server not in (OURS, LIMIT) and side(value) < 0:
+            found.append((server, value))
+    return found
 
 
 def missed(samples):

@@ -16,23 +16,22 @@ class Model:
     name: str     # of the program, too
     title: str    # in tables
     unit: str     # what a connection or request costs one of: process, thread, coroutine, event loop
-    cores: bool   # whether it uses more than one
 
 
 MODELS = (
-    Model("cgi", "a process a request", "process", True),
-    Model("prefork", "a pool of processes", "process", True),
-    Model("thread", "a thread a connection", "thread", True),
-    Model("pool", "a pool of threads", "thread", True),
-    Model("select", "one select loop", "event loop", False),
-    Model("poll", "one poll loop", "event loop", False),
-    Model("article", "the article's reactors", "event loop", True),
-    Model("reactor-one", "one reactor", "event loop", False),
-    Model("reactor-per-core", "a reactor a core: coreactor", "event loop", True),
-    Model("reactor-processes", "a reactor a process", "event loop", True),
-    Model("coroutine", "a coroutine a connection", "coroutine", True),
-    Model("proactor", "completions: io_uring", "event loop", True),
-    Model("goroutine", "a goroutine a connection: Go's net/http", "coroutine", True))
+    Model("cgi", "a process a request", "process"),
+    Model("prefork", "a pool of processes", "process"),
+    Model("thread", "a thread a connection", "thread"),
+    Model("pool", "a pool of threads", "thread"),
+    Model("select", "one select loop", "event loop"),
+    Model("poll", "one poll loop", "event loop"),
+    Model("article", "the article's reactors", "event loop"),
+    Model("reactor-one", "one reactor", "event loop"),
+    Model("reactor-per-core", "a reactor a core: coreactor", "event loop"),
+    Model("reactor-processes", "a reactor a process", "event loop"),
+    Model("coroutine", "a coroutine a connection", "coroutine"),
+    Model("proactor", "completions: io_uring", "event loop"),
+    Model("goroutine", "a goroutine a connection: Go's net/http", "coroutine"))
 
 # Servers of others, with the constant page only. "go" is the goroutine model under the name of its peer.
 PEERS = ("nginx", "h2o", "lighttpd", "haproxy", "apache2", "caddy", "go")
@@ -55,6 +54,8 @@ TRIES = 2                         # of a point that is not reached
 ANSWER_S = 10                     # an answer that takes longer is a failed request
 LONG_FROM, LONG = 5000, 2         # connections from which a run lasts so many times as long: to connect takes its part
 TITLES = {model.name: model.title for model in MODELS}
+SHORT_LIVED = ("cgi",)        # a process for each request
+POOLED = ("prefork", "pool")  # as many processes or threads as they were told, however many connections there are
 
 
 @dataclass

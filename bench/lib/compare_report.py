@@ -2,6 +2,7 @@
 import shlex
 
 from lib import compare_answers, compare_figures, compare_tables, figures, load, report
+from lib.compare_costs import TICK_S, TOLD_FROM
 from lib.compare_figures import OURS, USUAL
 from lib.compare_plan import MIX, WAIT_MS, WORK_MS, WORKLOADS
 from lib.compare_tables import TITLES
@@ -43,7 +44,9 @@ changed.
   The kernel's figure is that of the whole machine, so it also counts the client's ends of the connections.
 - **CPU per request** is the CPU time of the server by the answers that the generator counted; the service's is not in it.
 - **prefork** and **pool** close a connection after 100 requests or 5 silent seconds, **cgi** after each request, so that
-  others get their turn: connecting again is in their figures.
+  others get their turn: connecting again is in their figures. They serve as many connections at a time as they have
+  processes or threads, {pool}. Each of the others waits for its turn with the first of its 100 requests, which a p99 just
+  misses and a p99.9 shows; one whose turn has not come when the run ends is in no latency at all.
 - **A point is not reached** if the server ended or could not start, if nothing was answered, if more than 1 % of the
   requests failed, if a rate was not kept, or if fewer idle connections stayed open. A server that did not reach a point
   twice was not taken there again.
@@ -58,7 +61,9 @@ LIMITS = """## What this machine cannot show
 - Loopback has no network card, no loss and no distance. Part of the kernel's work for a request is done when the sender
   runs, and is then counted as the generator's CPU time.
 - A run lasts some {duration} s: what changes over hours, such as fragmented memory, is not here.
-- User and system time are told apart by clock ticks, that is by sampling.
+- User and system time are told apart by clock ticks, that is by sampling; their sum is exact. A process that ends before a
+  tick meets it has only user time for the kernel: where processes took less than {told:.0f} ms each, as those of `cgi` do,
+  the parts are not told apart.
 - Debian's packages are compared, not the newest version of each.
 {noise}"""
 
@@ -93,7 +98,8 @@ def left_out(results):
 def method(settings):
     shares = ", ".join(f"{MIX.count(path)} ask for `{path}`" for path in dict.fromkeys(MIX))
     return METHOD.format(rounds=settings.get("rounds", "some"), duration=settings.get("duration", "some"), wait=WAIT_MS,
-                         work=WORK_MS, mix=shares, mix_length=len(MIX), usual=USUAL)
+                         work=WORK_MS, mix=shares, mix_length=len(MIX), usual=USUAL,
+                         pool=settings.get("pool", "a fixed number"))
 
 
 def picture(name, drawn):
@@ -148,7 +154,7 @@ def said_at(samples, name, workload):
 
 def memory_words(samples):
     found = {server: compare_figures.per_connection(samples, server) for server in compare_figures.servers(samples)}
-    known = sorted((kib, server) for server, kib in found.items() if kib is not None)
+    known = sorted((kib, server) for server, kib in found.items() if kib is not None and kib > 0)
     if not known:
         return f"What an idle connection takes is {NOT_MEASURED}."
     (least, lean), (most, fat) = known[0], known[-1]
@@ -171,7 +177,7 @@ def limits(results):
     told = [sample for sample in results["samples"]
             if None not in (sample.get("wall_s"), sample.get("others_cpu_s"), sample.get("steal_s"))]
     return [LIMITS.format(cpus=environment["cpus_allowed"], duration=settings.get("duration", "some"),
-                          noise=report.noise({**results, "samples": told})),
+                          told=TOLD_FROM * TICK_S * 1000, noise=report.noise({**results, "samples": told})),
             "Of the CPU time that server, generator and service used together:",
             compare_tables.shares_table(results["samples"])]
 

@@ -181,7 +181,8 @@ class CompareRunner:
         known = used["user_s"] + used["system_s"] + service_s + (sample["generator_cpu_s"] or 0)
         busy = after["machine"]["busy_s"] - before["machine"]["busy_s"]
         requests = sample["requests"] if run.phase in ("closed", "paced") else None
-        return {**own, **compare_costs.per_request(own, requests), "service_cpu_s": round(service_s, 6),
+        return {**own, **compare_costs.per_request(own, requests, compare_costs.lived(sample)),
+                "service_cpu_s": round(service_s, 6),
                 "others_cpu_s": round(max(0.0, busy - known), 3),
                 "steal_s": round(after["machine"]["steal_s"] - before["machine"]["steal_s"], 3),
                 "wall_s": round(after["at"] - before["at"], 3)}

@@ -1,14 +1,16 @@
 """The tables of bench/compare, of its report and of the pages that quote it."""
 from lib import compare_figures, figures
-from lib.compare_figures import NAMES, OURS, POOLED, USUAL, closed
-from lib.compare_plan import LIMIT, MODELS, WORKLOADS
+from lib.compare_figures import NAMES, OURS, USUAL, closed
+from lib.compare_plan import LIMIT, MODELS, POOLED, SHORT_LIVED, WORKLOADS
 from lib.figures import NOT_MEASURED
 from lib.tables import number, spread_cells, table
 
 TITLES = {"fast": "constant page", "wait": "waits 10 ms", "work": "1 ms of CPU", "mix": "mix"}
 LOADS = {"closed": "closed loop", "paced": "constant rate", "idle": "idle connections", "start": "start"}
 NOT_REACHED = "not reached"
+NOT_TOLD = "not told apart"
 MANY = 1000
+PARTS = ("user_us", "system_us")
 
 
 def scaled(value, scale, digits=2):
@@ -30,6 +32,8 @@ def cell(samples, name, server, digits=2, scale=1.0, **wanted):
     value = compare_figures.middle(samples, name, server, **wanted)
     if value is None and compare_figures.reason(samples, server, **(wanted or closed())):
         return NOT_REACHED
+    if value is None and name in PARTS and compare_figures.middle(samples, "cpu_us", server, **wanted):
+        return NOT_TOLD
     return scaled(value, scale, digits)
 
 
@@ -38,6 +42,9 @@ def memory_cells(samples, server):
     if server in POOLED:
         worker = compare_figures.worker_kib(samples, server)
         return [f"{number(worker, 1)} a worker", ""] if worker else [NOT_MEASURED, ""]
+    if server in SHORT_LIVED:
+        busy = compare_figures.busy_kib(samples, server)
+        return [f"{number(busy, 1)} a process" if busy else NOT_MEASURED, ""]
     found = compare_figures.memory(samples, server)
     if found:
         return [number(found.user_kib, 1), number(found.kernel_kib, 1)]
@@ -46,10 +53,10 @@ def memory_cells(samples, server):
 
 
 def most_reached(samples, server, workload="fast"):
-    """The most connections at which the server was measured."""
+    """The most connections at which the server was measured; a pool serves as many at a time as it has workers."""
     found = [connections for connections in compare_figures.connections_of(samples, workload=workload, server=server)
              if compare_figures.reached(compare_figures.select(samples, server=server, **closed(workload, connections)))]
-    return f"{max(found):,}" if found else NOT_MEASURED
+    return f"{max(found):,}{' in turn' if server in POOLED else ''}" if found else NOT_MEASURED
 
 
 def main_table(samples):
@@ -72,9 +79,9 @@ def costs_table(samples):
     rows = []
     for model in MODELS:
         rows.append([f"`{model.name}`", model.unit, *memory_cells(samples, model.name),
-                     *(cell(samples, name, model.name) for name in ("user_us", "system_us")),
+                     *(cell(samples, name, model.name) for name in ("cpu_us", *PARTS)),
                      cell(samples, "switches", model.name, 3), cell(samples, "faults", model.name, 3)])
-    return table(["model", "its unit", "KiB per connection: its own", "the kernel's", "CPU µs/request: user",
+    return table(["model", "its unit", "KiB per connection: its own", "the kernel's", "CPU µs/request", "user",
                   "system", "switches/request", "faults/request"], rows)
 
 

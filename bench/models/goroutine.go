@@ -24,7 +24,7 @@ const page = "<!doctype html><html lang=\"en\"><title>coreactor</title><p>One re
 // hashSteps is the hash of common/workloads.c: as many steps, and the same value.
 func hashSteps() uint64 {
 	hash := uint64(0xcbf29ce484222325)
-	for i := uint64(0); i < 750000; i++ {
+	for i := uint64(0); i < 1000000; i++ {
 		hash = (hash ^ (i & 0xff)) * 0x100000001b3
 	}
 	return hash

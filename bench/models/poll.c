@@ -127,7 +127,7 @@ static int accept_all(int listener)
         int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0)
             welcome(fd);
-        else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
+        else if (is_shortage(errno))
             return PATIENCE_MS; /* until some connection has ended */
         else if (errno == EAGAIN)
             return 0;

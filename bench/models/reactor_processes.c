@@ -14,6 +14,7 @@
 int main(int argc, char **argv)
 {
     struct model_options options = model_options_read(argc, argv, REACTORS_LINKS);
+    require_port(options.port);
     children_open(options.threads);
     for (unsigned i = 0; i < options.threads; i++) {
         pid_t child = children_fork();

@@ -32,8 +32,7 @@ enum {
     DESCRIPTORS_MAX = 20100, /* 20,000 connections, and what a process has besides */
     EVENTS_MAX = 256,
     BYTES_MAX = 4096,
-    DUE_MAX =
-        1 << 17, /* a receive takes longer than 10 ms / DUE_MAX: rarely reached, and harmless */
+    DUE_MAX = 1 << 17, /* more than are received in 10 ms, but for a crowd: that is slowed down */
 };
 
 #define MILLISECOND INT64_C(1000000)

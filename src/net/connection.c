@@ -257,8 +257,7 @@ static void watch(struct connection *connection, uint32_t events)
  * request, would be two system calls for each. */
 static bool is_watched_too_much(const struct connection *connection, uint32_t interest)
 {
-    return connection->exchange && connection->watched == EPOLLIN &&
-           !(interest & (EPOLLIN | EPOLLOUT));
+    return connection->watched == EPOLLIN && !(interest & (EPOLLIN | EPOLLOUT));
 }
 
 void connection_settle(struct connection *connection)
@@ -354,7 +353,7 @@ static void on_event(struct reactor *reactor, int fd, uint32_t events, void *arg
     worker->slice = SLICE;
     if (connection->state == LINGERING)
         on_lingering(connection);
-    else if (is_watched_too_much(connection, find_interest(connection)))
+    else if (connection->exchange && is_watched_too_much(connection, find_interest(connection)))
         on_untimely(connection, events);
     else if (!(wanted & (EPOLLIN | EPOLLOUT)))
         on_gone(connection, events);

@@ -183,6 +183,10 @@ class Servers(unittest.TestCase):
         self.assertEqual(found["cgi"][1][1:], ["--port", "18501", "--threads", "2", "--pool", "64", "--service-port",
                                                "18500"])
 
+    def test_only_pools_of_workers_have_a_bound(self):
+        self.assertEqual([name for name in compare_plan.TITLES if "--pool" in
+                          compare_servers.model_command(name, 1, settings())], ["cgi", "prefork", "pool"])
+
     def test_the_page_has_the_length_of_the_others(self):
         self.assertEqual(len(compare_servers.PAGE), 83)
 
@@ -220,11 +224,16 @@ class Costs(unittest.TestCase):
         starts = [sample("start", "cgi", connections=1, number=number, **{**self.used, "user_s": user})
                   for number, user in enumerate((0.1, 0.5, 0.3))]
         base = compare_costs.baseline(starts, "cgi")
-        self.assertEqual((base["user_s"], base["system_s"]), (0.3, 2.5))
-        self.assertEqual(compare_costs.baseline(starts, "nginx"), dict.fromkeys(compare_costs.USED, 0))
+        self.assertEqual((base["cpu_s"], base["voluntary"]), (2.8, 1100))
+        self.assertEqual(set(compare_costs.baseline(starts, "nginx").values()), {0})
         above = compare_costs.above(self.used, base)
-        self.assertEqual((above["user_s"], above["system_s"], above["voluntary"]), (1.2, 0, 0))
+        self.assertEqual((above["user_s"], above["system_s"], above["voluntary"]), (0.45, 0.75, 0))
         self.assertEqual(compare_costs.above({}, base), dict.fromkeys(compare_costs.USED, 0))
+
+    def test_a_start_that_no_tick_has_met_takes_nothing_from_one_part_alone(self):
+        start = sample("start", "cgi", connections=1, **{**self.used, "user_s": 2, "system_s": 0})
+        above = compare_costs.above(self.used, compare_costs.baseline([start], "cgi"))
+        self.assertEqual((above["user_s"], above["system_s"]), (0.75, 1.25))
 
     def test_per_request(self):
         found = compare_costs.per_request(self.used, 1000)
@@ -232,6 +241,12 @@ class Costs(unittest.TestCase):
         self.assertAlmostEqual(found["switches"], 1.11)
         self.assertAlmostEqual(found["faults"], 0.301)
         self.assertEqual(compare_costs.per_request(self.used, 0), {})
+
+    def test_parts_of_processes_without_ticks_are_not_told(self):
+        for server, parts in (("cgi", (None, None)), ("prefork", (1500, 2500))):
+            lived = compare_costs.lived(sample(server=server, requests=1000, processes=65))
+            found = compare_costs.per_request(self.used, 1000, lived)
+            self.assertEqual((found["user_us"], found["system_us"]), parts)
 
     def reason(self, requests, **errors):
         return compare_costs.unreached({"requests": requests, "errors": errors}, 2)

@@ -17,7 +17,8 @@ from pathlib import Path
 
 from any_report import HERE, AnyReport, fixture
 
-from lib import compare_answers, compare_charts, compare_docs, compare_figures, compare_report, compare_tables, figures
+from lib import (compare_answers, compare_bars, compare_charts, compare_docs, compare_figures, compare_report, compare_tables,
+                 figures)
 from lib.compare_figures import OURS, closed
 from lib.compare_plan import LIMIT, MODELS
 from lib.machine import Failure
@@ -53,6 +54,14 @@ class Figures(unittest.TestCase):
         self.assertEqual((found.fewest, found.most, found.user_kib, found.kernel_kib), (0, 1000, 20, 30))
         self.assertEqual(compare_figures.per_connection(self.samples, OURS), 6)
 
+    def test_a_process_that_is_never_idle_has_its_memory_under_load(self):
+        self.assertIsNone(compare_figures.busy_kib([], "cgi"))
+        for sample in self.samples:
+            sample.update(pss_kib=6400, processes=64)
+        self.assertEqual(compare_tables.memory_cells(self.samples, "cgi"), ["100.0 a process", ""])
+        self.assertIn("100.0 KiB of memory a process, the kernel's apart", compare_answers.memory_said(self.samples, "cgi"))
+        self.assertIn("100.0 KiB a process under load", compare_docs.memory_line(self.samples, "cgi"))
+
     def test_memory_counts_connections_that_are_held(self):
         for sample in self.samples:
             if sample["phase"] == "idle" and sample["server"] == "thread" and sample["connections"] == 1000:
@@ -81,7 +90,9 @@ class Figures(unittest.TestCase):
     def test_wins_are_all_points_where_every_round_is_better(self):
         found = {(win.server, win.name, win.workload, win.connections) for win in compare_figures.wins(self.samples)}
         self.assertEqual(found, {("proactor", "cpu_us", "fast", 100), ("thread", "p99", "fast", 100)})
-        self.assertEqual([server for server, _ in compare_figures.leaner(self.samples)], ["proactor", "nginx"])
+        self.assertEqual(compare_figures.leaner(self.samples), [])
+        idle = [{**sample, "round": 2} for sample in self.samples if sample["phase"] == "idle"]
+        self.assertEqual([server for server, _ in compare_figures.leaner([*self.samples, *idle])], ["proactor", "nginx"])
 
     def test_the_limit_is_no_rival(self):
         self.assertNotIn(LIMIT, {win.server for win in compare_figures.wins(self.samples)})
@@ -119,8 +130,18 @@ class Answers(unittest.TestCase):
         text = compare_answers.costs(self.samples)
         self.assertIn("**A thread:** `thread` 50.0 KiB of memory a connection (30.0 of them the kernel's), 14.0 µs of CPU a "
                       "request (11.0 of them the kernel's)", text)
-        self.assertIn("**A process:** `cgi` memory a connection not measured, 1,000.0 µs", text)
-        self.assertIn("`prefork` 300.0 KiB of memory a worker, CPU a request not measured", text)
+        self.assertIn("**A process:** `prefork` 300.0 KiB of memory a worker, CPU a request not measured; `cgi` 5,120.0 KiB of "
+                      "memory a process, the kernel's apart, 1,000.0 µs", text)
+
+    def test_parts_that_are_not_told_apart_are_not_shown(self):
+        for sample in self.samples:
+            if sample["server"] == "cgi":
+                sample["user_us"] = sample["system_us"] = None
+        text = compare_answers.costs(self.samples)
+        self.assertIn("`cgi` 5,120.0 KiB of memory a process, the kernel's apart, 1,000.0 µs of CPU a request.", text)
+        self.assertIn("| 1,000.00 | not told apart | not told apart |", text)
+        self.assertEqual(next(values for server, _, values in compare_bars.rows(self.samples, compare_tables.PARTS, "cpu_us")
+                              if server == "cgi"), [1000])
 
     def test_threads(self):
         text = compare_answers.blocking(self.samples)
@@ -143,7 +164,17 @@ class Answers(unittest.TestCase):
     def test_wins_are_said_plainly(self):
         text = compare_answers.wins(self.samples)
         self.assertIn("- `proactor`, constant page, CPU per request x `reactor-per-core`: 100 connections: 0.90", text)
-        self.assertIn("- `nginx` takes less memory per idle connection: 3.0 KiB, ours 6.0 KiB.", text)
+        self.assertIn("at 1 of 4 points by chance", text)
+
+    def test_less_memory_is_a_win_if_it_is_less_in_every_round(self):
+        idle = [{**sample, "round": 2} for sample in self.samples if sample["phase"] == "idle"]
+        self.assertNotIn("memory", compare_answers.wins(self.samples))
+        self.assertIn("- `nginx`, memory per idle connection x `reactor-per-core`: 0.50 (0.50 to 0.50).",
+                      compare_answers.wins([*self.samples, *idle]))
+        for sample in idle:
+            if sample["server"] == "nginx" and sample["connections"]:
+                sample["pss_kib"] *= 10
+        self.assertNotIn("`nginx`, memory", compare_answers.wins([*self.samples, *idle]))
 
     def test_nobody_wins(self):
         own = [sample for sample in self.samples if sample["server"] in (OURS, LIMIT)]
@@ -235,6 +266,7 @@ class Report(AnyReport, unittest.TestCase):
     def test_charts_of_little(self):
         few = [sample for sample in self.results["samples"]
                if sample["server"] == "thread" and sample["connections"] in (100, 10000)]
+        few[0]["user_us"] = None
         with tempfile.TemporaryDirectory() as name:
             self.assertEqual(compare_charts.draw({**self.results, "samples": []}, Path(name)), [])
             self.check_charts(compare_charts.draw({**self.results, "samples": few}, Path(name)), Path(name))
@@ -288,7 +320,7 @@ class Docs(unittest.TestCase):
     def test_what_is_written(self):
         compare_docs.write(self.results, self.folder, self.root)
         page = self.page()
-        self.assertIn("| constant page, 100 connections | 71,250 | 3.00 | 3.00 | 11.00 | 2.000 | 0.000 |", page)
+        self.assertIn("| constant page, 100 connections | 71,250 | 3.00 | 14.00 | 3.00 | 11.00 | 2.000 | 0.000 |", page)
         self.assertIn("Memory per idle connection: 20.0 KiB of its own and 30.0 KiB of the kernel's (growth between 0 and "
                       "1,000 connections)", page)
         self.assertIn("- Not reached with 10,000 connections (closed loop: constant page): threads: the system refused more "
@@ -350,6 +382,11 @@ class Tables(unittest.TestCase):
         cells = [compare_tables.cell(samples(), "requests_per_s", server, 0, **closed("fast", 10000))
                  for server in ("thread", "pool", OURS)]
         self.assertEqual(cells, ["not reached", "not measured", "75,000"])
+
+    def test_a_pool_serves_many_in_turn(self):
+        pooled = [{**sample, "server": "pool"} for sample in samples() if sample["server"] == OURS]
+        self.assertEqual(compare_tables.most_reached(compare_figures.Samples(pooled), "pool"), "10,000 in turn")
+        self.assertEqual(compare_tables.most_reached(samples(), OURS), "10,000")
 
     def test_every_server_has_a_row(self):
         text = compare_tables.main_table(samples())

@@ -191,6 +191,8 @@ class Running:
         self.process.send_signal(number)
         status = self.wait()
         self.checked = True
+        if SANITIZE:  # looks for leaks by a process of its own, which outlives one that is killed meanwhile
+            wait_until(lambda: not session(self.pid), "all of its processes have ended")
         left, said = session(self.pid), LEAK_CHECK.sub("", self.stderr())
         if findings := sanitizer_findings(self.pid, said):
             raise AssertionError(f"a sanitizer found something:\n{findings}")

@@ -11,7 +11,7 @@ import models
 from client import PAGE, request
 from models import DELAY_S, SharedModelTest, for_each_model
 
-HASH_STEPS = 750_000
+HASH_STEPS = 1_000_000
 HEAD_MAX = 16384
 DATE = re.compile(r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT")
 TEXTS = {404: b"404 Not Found\n", 405: b"405 Method Not Allowed\n"}

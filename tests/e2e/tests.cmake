@@ -30,7 +30,7 @@ if(PYTHON3)
     add_executable(stall_server e2e/stall_server.c)
     set_target_properties(stall_server PROPERTIES ENABLE_EXPORTS ON)
     target_link_libraries(stall_server PRIVATE coreactor_static)
-    e2e_test(stall RELEASE)
+    e2e_test(stall RELEASE LONG)
     set_property(TEST e2e-stall APPEND PROPERTY
                  ENVIRONMENT "COREACTOR_STALL_SERVER=$<TARGET_FILE:stall_server>")
     add_executable(moving_server e2e/moving_server.c)
@@ -41,13 +41,13 @@ endif()
 
 # The models that bench/compare puts side by side; `coroutine` is built without sanitizers only.
 if(TARGET models_common AND PYTHON3)
-    foreach(name IN ITEMS models models_crowd models_wait)
-        e2e_test(${name} RELEASE)
-    endforeach()
+    e2e_test(models RELEASE)
+    e2e_test(models_crowd RELEASE LONG)
+    e2e_test(models_wait RELEASE LONG)
 endif()
 
 if(TARGET arena AND PYTHON3)
-    e2e_test(examples RELEASE)
+    e2e_test(examples RELEASE LONG)
     set_property(TEST e2e-examples APPEND PROPERTY
                  ENVIRONMENT "COREACTOR_EXAMPLES=$<TARGET_FILE_DIR:arena>")
 endif()

@@ -9,7 +9,7 @@
 
 enum { PORT = 18600, SERVICE_PORT = 18599, MOST = 65535, DESCRIPTORS_MAX = 1 << 20 };
 
-/* Not to the 2^30 that containers may be allowed: some tables have an entry for each. */
+/* As far as it is of use: some systems allow a thousand million, and there are tables of them. */
 static void raise_descriptor_limit(void)
 {
     struct rlimit limit;

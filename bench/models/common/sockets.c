@@ -40,7 +40,8 @@ static struct sockaddr_in local(unsigned port)
                                 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 }
 
-int listen_on(unsigned port, int flags)
+/* Bound, and not listening. */
+static int bound_to(unsigned port, int flags)
 {
     const int on = 1;
     struct sockaddr_in address = local(port);
@@ -48,10 +49,21 @@ int listen_on(unsigned port, int flags)
     require(fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
                 setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) == 0 &&
                 setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) == 0 &&
-                bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0 &&
-                listen(fd, SOMAXCONN) == 0,
+                bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0,
             "cannot listen");
     return fd;
+}
+
+int listen_on(unsigned port, int flags)
+{
+    int fd = bound_to(port, flags);
+    require(listen(fd, SOMAXCONN) == 0, "cannot listen");
+    return fd;
+}
+
+void require_port(unsigned port)
+{
+    close(bound_to(port, 0));
 }
 
 bool is_shortage(int error)

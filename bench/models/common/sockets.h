@@ -19,6 +19,9 @@ void report_shortage(const char *what, int error);
  * what it accepts inherits TCP_NODELAY. `flags` are those of socket(2): SOCK_NONBLOCK. */
 int listen_on(unsigned port, int flags);
 
+/* Ends the program when listen_on() would: for a parent whose children listen. */
+void require_port(unsigned port);
+
 /* Whether `error` says that the system has no room for another descriptor at present. */
 bool is_shortage(int error);
 

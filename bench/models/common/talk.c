@@ -127,16 +127,8 @@ static void refuse(struct talk *talk, int status)
     talk->closing = true;
 }
 
-/* What outlives the bytes it was read from. An answer that is pending cannot be given up when
- * memory turns out to be short, so that is known before its handler is called. */
-static bool outlives(const struct http_exchange *exchange, int found)
-{
-    const struct http_request *request = &exchange->request;
-    return request->content_length || request->chunked ||
-           (found == 0 && exchange->match.route->handler == workload_wait);
-}
-
-/* Calls the handler of a request whose head has `length` bytes. */
+/* Calls the handler of a request whose head has `length` bytes. What answers later, or has a body,
+ * outlives the bytes it was read from. */
 static void start(struct talk *talk, size_t length, bool body_has_come)
 {
     struct http_exchange *exchange = talk->exchange;
@@ -147,7 +139,9 @@ static void start(struct talk *talk, size_t length, bool body_has_come)
     http_exchange_begin(exchange, last, body_has_come);
     int found = router_find(router, http_request_text(request, request->method),
                             http_request_route_path(request), &exchange->arena, &exchange->match);
-    if (outlives(exchange, found) && !http_exchange_keep_head(exchange, length))
+    bool outlives = request->content_length || request->chunked ||
+                    (found == 0 && exchange->match.route->handler == workload_wait);
+    if (outlives && !http_exchange_keep_head(exchange, length))
         exchange->response.torn = true;
     else
         http_exchange_start(exchange, found);

@@ -17,7 +17,7 @@ int workload_fast(struct http_request *request, struct http_response *response, 
  * it takes is the latency of a multiplication, whatever the compiler and the language. */
 static uint64_t hash_steps(void)
 {
-    enum { STEPS = 750000 };
+    enum { STEPS = 1000000 };
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
     for (unsigned i = 0; i < STEPS; i++)
         hash = (hash ^ (i & 0xff)) * UINT64_C(0x100000001b3);

@@ -2,9 +2,9 @@
  * workloads.h - the handlers that are the same under every model:
  *
  *     /fast   an answer of 83 bytes, always the same
- *     /work   an answer that takes about 1 ms of CPU time: a hash, the same number of steps each
- * time /wait   an answer that needs the external service (bench/programs/service.c), which takes 10
- * ms
+ *     /work   an answer that takes about 1 ms of CPU time: a hash of so many steps
+ *     /wait   an answer that needs the external service (bench/programs/service.c),
+ *             which takes 10 ms
  *
  * How the service is asked is the model's own.
  */
