@@ -69,12 +69,17 @@ def carry_out(one_runner, groups):
     one_runner.save()
 
 
-def stored_results(folder):
+def stored_results(folder, program):
+    """What that program has written there, all of it or of a run that was interrupted."""
     machine.require_tools("gnuplot")
     try:
-        return json.loads((folder / "results.json").read_text(encoding="utf-8"))
+        results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise machine.Failure(f"{folder}/results.json cannot be read: {error}") from error
+    written_by = results.get("invocation") if isinstance(results, dict) else None
+    if (written_by or "").split(" ")[0] != f"bench/{program}":
+        raise machine.Failure(f"{folder}/results.json is not from bench/{program}")
+    return results
 
 
 def save_report(text, folder):
@@ -86,13 +91,20 @@ def interrupted(_number, _frame):
     raise KeyboardInterrupt
 
 
-def exit_status(program, action):
-    """Carries the action out; failures and interruptions are one line on stderr."""
+def prepare_signals():
+    """What is ignored stays so, as for nohup; but children that nobody can wait for cannot be measured."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     for number in runner.END_SIGNALS:
-        signal.signal(number, interrupted)
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, interrupted)
+
+
+def exit_status(program, action):
+    """Carries the action out; failures, interruptions and what the system refuses are one line on stderr."""
+    prepare_signals()
     try:
         action()
-    except machine.Failure as failure:
+    except (machine.Failure, OSError) as failure:
         print(f"{program}: {failure}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

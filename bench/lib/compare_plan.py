@@ -2,10 +2,11 @@
 from dataclasses import dataclass
 
 from lib import load, plan
-from lib.machine import PACE
+from lib.machine import PACE, Failure
 from lib.mixed_plan import parse_pace, turned
 
 CONNECTIONS = (1, 10, 100, 1000, 10000)
+PORT_MAX = 65535
 WAIT_MS, WORK_MS = 10, 1
 
 
@@ -74,6 +75,14 @@ class Settings:
 
     def servers(self):
         return [*self.models, *self.peers, *([LIMIT] if self.limit else [])]
+
+    def check(self):
+        """Failure when nothing can be measured with them."""
+        if not self.servers():
+            raise Failure("nobody is left to be compared")
+        last = PORT_MAX - len(MODELS) - len(PEERS) - 1
+        if self.port > last:
+            raise Failure(f"--port is {last} at most: each server has one of its own, from there on")
 
     def serving(self, workload):
         """Those that have the paths of a workload."""

@@ -1,6 +1,4 @@
 """The servers of bench/compare: models, peers and limit, and the service that handlers ask."""
-import getpass
-import grp
 import http.client
 import os
 import resource
@@ -57,6 +55,14 @@ def without_missing(names):
     return [name for name in names if not any(note.startswith(f"{name} ") for note in notes)], notes
 
 
+def require(names):
+    """Failure unless all servers of a run that goes on are there still."""
+    present, _ = without_missing(names)
+    gone = [name for name in names if name not in present]
+    if gone:
+        raise Failure(f"this was measured with {', '.join(gone)}, which is not to be had any more")
+
+
 def build_go():
     """Go's model, when there is a compiler for it."""
     if machine.program("go") is None:
@@ -80,7 +86,7 @@ def owner(name):
     """As whom a server runs that is started by root: Apache refuses to be root."""
     if name == "apache2":
         return "nobody", "nogroup"
-    return getpass.getuser(), grp.getgrgid(os.getegid()).gr_name
+    return peers.user_and_group()
 
 
 def hard_limit():

@@ -23,7 +23,8 @@ def new(options):
 def keep(settings, names):
     """Without the servers that are not named."""
     return dataclasses.replace(settings, models=[name for name in settings.models if name in names],
-                               peers=[name for name in settings.peers if name in names])
+                               peers=[name for name in settings.peers if name in names],
+                               limit=settings.limit and compare_plan.LIMIT in names)
 
 
 def not_asked_for(settings):

@@ -1,6 +1,4 @@
 """The servers of bench/mixed, and the runner that has slow requests beside the load."""
-import getpass
-import grp
 import os
 import shlex
 import signal
@@ -35,8 +33,9 @@ def build_go():
 
 
 def nginx(settings, folder, port, upstream):
+    user, group = peers.user_and_group()
     values = {"PORT": port, "UPSTREAM": upstream, "WORKERS": settings.threads, "SCRATCH": folder,
-              "USER": getpass.getuser(), "GROUP": grp.getgrgid(os.getegid()).gr_name}
+              "USER": user, "GROUP": group}
     template = (peers.TEMPLATES / "nginx-mixed.conf").read_text(encoding="utf-8")
     config = folder / "nginx-mixed.conf"
     config.write_text(peers.fill(peers.for_whom(template, os.geteuid() == 0), values), encoding="utf-8")

@@ -1,8 +1,8 @@
 """The servers that bench/files compares: their programs, configuration files and versions."""
-import getpass
 import grp
 import http.client
 import os
+import pwd
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +50,15 @@ def for_whom(template, root):
     return "".join(line for line in lines if root or "@USER@" not in line)
 
 
+def user_and_group():
+    """Ours. In a container they may have no names."""
+    user, group = os.geteuid(), os.getegid()
+    try:
+        return pwd.getpwuid(user).pw_name, grp.getgrgid(group).gr_name
+    except KeyError:
+        return str(user), str(group)
+
+
 def fill(template, values):
     """The template with every @NAME@ replaced. One without a value is a mistake in the template."""
     def value(match):
@@ -61,8 +70,8 @@ def fill(template, values):
 
 def configure(name, port, workers, folder, root):
     """Writes the server's configuration file and returns its command."""
-    values = {"PORT": port, "WORKERS": workers, "ROOT": root, "SCRATCH": folder,
-              "USER": getpass.getuser(), "GROUP": grp.getgrgid(os.getegid()).gr_name,
+    user, group = user_and_group()
+    values = {"PORT": port, "WORKERS": workers, "ROOT": root, "SCRATCH": folder, "USER": user, "GROUP": group,
               "MIME_TYPES": MIME_TYPES}
     template = (TEMPLATES / f"{name}.conf").read_text(encoding="utf-8")
     config = folder / f"{name}.conf"

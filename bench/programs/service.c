@@ -121,14 +121,16 @@ static void answer_due(void)
 
 static void put_off(int fd, size_t count)
 {
+    struct client *client = &clients[fd];
+    const uint32_t generation = client->generation;
     while (due_last - due_first == DUE_MAX) {
         usleep(1000);
         answer_due();
     }
-    struct client *client = &clients[fd];
+    if (client->generation != generation) /* it has gone meanwhile */
+        return;
     client->queue += count;
-    dues[due_last++ % DUE_MAX] =
-        (struct due){now() + DELAY, (uint32_t)fd, client->generation, count};
+    dues[due_last++ % DUE_MAX] = (struct due){now() + DELAY, (uint32_t)fd, generation, count};
 }
 
 /* Reads until nothing is left: the descriptor is reported once for what has come. When it has

@@ -1,10 +1,12 @@
 /*
  * conversation.c - the straight line: bytes -> request -> route -> handler -> answer -> one send.
  */
+#include "base/log.h"
 #include "net/access_log.h"
 #include "net/connection_private.h"
 #include "reactor/turns.h"
 
+#include <errno.h>
 #include <glib.h>
 #include <stdlib.h>
 #include <time.h>
@@ -153,11 +155,15 @@ static struct http_text address(struct http_exchange *exchange, bool client)
 static void complain(const struct http_exchange *exchange, int returned)
 {
     const struct connection *connection = exchange->carried_by;
-    if (worker_may_warn(connection->worker))
-        g_warning(
-            "the handler of %s returned %d, which is no answer: the client gets status 500, or "
-            "its connection is closed",
-            exchange->match.route->pattern, returned);
+    if (!worker_may_warn(connection->worker))
+        return;
+    if (returned == -ENOMEM)
+        log_without_memory("a handler found no memory: the client gets status 500, or its "
+                           "connection is closed");
+    else
+        g_warning("the handler of %s returned %d, which is no answer: the client gets status 500, "
+                  "or its connection is closed",
+                  exchange->match.route->pattern, returned);
 }
 
 const struct http_carrier connection_carrier = {

@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
 """What bench/compare runs and reckons, how it goes on, and what becomes of a server's processes, without a load."""
-import argparse
 import json
 import os
 import signal
@@ -15,7 +14,7 @@ from unittest import mock
 
 import any_report  # noqa: F401  the way to bench/lib
 
-from lib import compare_costs, compare_plan, compare_process, compare_servers, compare_settings, peers
+from lib import compare_costs, compare_plan, compare_process, compare_servers, peers
 from lib.compare_held import Held
 from lib.compare_plan import CompareRun, LIMIT, WORKLOADS
 from lib.compare_process import Program, Unreached
@@ -124,39 +123,6 @@ class Plan(unittest.TestCase):
         self.assertFalse(compare_plan.given_up(CompareRun("closed", "cgi", 1000, 1, 2, 3), missed))
 
 
-class Settings(unittest.TestCase):
-    def options(self, **given):
-        names = [*compare_plan.Settings.__dataclass_fields__, "resume"]
-        return argparse.Namespace(**(dict.fromkeys(names) | {"quick": False, "resume": Path("run")} | given))
-
-    def stored(self, given=None, commit="c1", **results):
-        stored = {"complete": False, "settings": vars(settings()), "environment": {"commit": "c1", "dirty": False}}
-        return compare_settings.stored(self.options(**(given or {})), stored | results,
-                                       {"commit": commit, "dirty": False})
-
-    def test_a_run_goes_on_with_its_own_settings(self):
-        self.assertEqual(self.stored(), settings())
-        self.assertEqual(self.stored({"rounds": 3}), settings())
-
-    def test_it_does_not_go_on_with_others(self):
-        with self.assertRaisesRegex(Failure, "another --rounds, --wrk-threads"):
-            self.stored({"rounds": 4, "wrk_threads": 8})
-        with self.assertRaisesRegex(Failure, "another --quick"):
-            self.stored({"quick": True})
-
-    def test_it_does_not_go_on_at_another_commit(self):
-        with self.assertRaisesRegex(Failure, "commit was c1 and is c2"):
-            self.stored(commit="c2")
-
-    def test_what_is_complete_does_not_go_on(self):
-        self.assertRaisesRegex(Failure, "nothing is left to do", self.stored, complete=True)
-
-    def test_who_is_not_asked_for_is_said(self):
-        self.assertIn("caddy was not asked for", compare_settings.not_asked_for(settings()))
-        self.assertNotIn("nginx was not asked for", compare_settings.not_asked_for(settings()))
-        self.assertEqual(compare_settings.keep(settings(), ["cgi", "go"]).servers(), ["cgi", "go", LIMIT])
-
-
 class Servers(unittest.TestCase):
     def test_each_server_has_a_port_and_each_peer_its_configuration(self):
         known = settings(models=compare_plan.TITLES, known_peers=compare_plan.PEERS)
@@ -193,6 +159,13 @@ class Servers(unittest.TestCase):
         self.assertEqual(names, [LIMIT])
         self.assertEqual(len(notes), 3)
         self.assertIn("caddy is not installed", notes[1])
+
+    def test_a_run_goes_on_with_all_of_its_servers(self):
+        with mock.patch.object(compare_servers.machine, "program", lambda name: None), \
+                mock.patch.object(compare_servers.os, "access", lambda *_: True):
+            compare_servers.require(["cgi", LIMIT])
+            self.assertRaisesRegex(Failure, "measured with nginx, which is not to be had",
+                                   compare_servers.require, ["cgi", "nginx", LIMIT])
 
     def test_templates_are_there(self):
         for peer in compare_servers.PEERS.values():

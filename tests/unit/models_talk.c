@@ -12,12 +12,19 @@ enum { MOST = 12, HEAD_MAX = 16384 };
 
 /* --- injection: the call of that number from now on fails; 0: none --- */
 
-static unsigned calloc_due, realloc_due;
+static unsigned malloc_due, calloc_due, realloc_due;
 
+void *wrap_malloc(size_t size) __asm__("__wrap_malloc");
+void *real_malloc(size_t size) __asm__("__real_malloc");
 void *wrap_calloc(size_t count, size_t size) __asm__("__wrap_calloc");
 void *real_calloc(size_t count, size_t size) __asm__("__real_calloc");
 void *wrap_realloc(void *bytes, size_t length) __asm__("__wrap_realloc");
 void *real_realloc(void *bytes, size_t length) __asm__("__real_realloc");
+
+void *wrap_malloc(size_t size)
+{
+    return malloc_due && --malloc_due == 0 ? NULL : real_malloc(size);
+}
 
 void *wrap_calloc(size_t count, size_t size)
 {
@@ -77,7 +84,7 @@ static void set_up(struct fixture *fixture, const void *data)
 static void tear_down(struct fixture *fixture, const void *data)
 {
     (void)data;
-    calloc_due = realloc_due = 0;
+    malloc_due = calloc_due = realloc_due = 0;
     talk_end(&fixture->talk);
     talk_room_close(&fixture->room);
     g_string_free(fixture->sent, TRUE);
@@ -448,6 +455,14 @@ static void test_memory_ends(struct fixture *fixture, const void *data)
     }
 }
 
+/* A model frees a connection that ends, so nothing may be under way for it. */
+static void test_memory_ends_unasked(struct fixture *fixture, const void *data)
+{
+    asks_later = data != NULL;
+    malloc_due = 1;
+    g_assert_true(receive_text(fixture, requests[1]) == TALK_ENDS && !asked);
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -474,6 +489,7 @@ int main(int argc, char **argv)
         {"/models_talk/end_amid_requests", true, test_end_amid_requests},
         {"/models_talk/memory_ends/at_once", false, test_memory_ends},
         {"/models_talk/memory_ends/later", true, test_memory_ends},
+        {"/models_talk/memory_ends/unasked", true, test_memory_ends_unasked},
     };
     g_test_init(&argc, &argv, NULL);
     talk_open(ask, MOST);

@@ -209,6 +209,23 @@ static void test_nonsense(void)
     check_nonsense(404, GET("/nonsense/~"), only_head);
 }
 
+/* That memory is short is no nonsense, and told without any: a message of GLib's ends this test,
+ * and where it finds no memory the process. */
+static void test_short_memory_is_no_nonsense(void)
+{
+    struct net net;
+    struct client client;
+    int returned = -ENOMEM;
+    net_open(&net);
+    net_route(&net, "/nonsense/*", nonsense, &returned);
+    client_init(&client, net_pair(&net), GET("/nonsense/") GET("/1"),
+                strlen(GET("/nonsense/") GET("/1")));
+    client_run_to_rest(&client, &net);
+    expect_text(&client, &net, ERROR_500 PLAIN("6", "", "GET /1"));
+    client_fini(&client);
+    net_close(&net);
+}
+
 /* The operator is told once in a while, not at each request. */
 static void test_nonsense_is_told_once(void)
 {
@@ -272,6 +289,7 @@ int main(int argc, char **argv)
     g_test_add_func("/net/later/changes-no-interest", test_changes_no_interest);
     g_test_add_func("/net/later/reads-nothing", test_reads_nothing);
     g_test_add_func("/net/later/nonsense", test_nonsense);
+    g_test_add_func("/net/later/short-memory-is-no-nonsense", test_short_memory_is_no_nonsense);
     g_test_add_func("/net/later/nonsense-is-told-once", test_nonsense_is_told_once);
     g_test_add_func("/net/later/finished-by-another", test_finished_by_another);
     return g_test_run();
