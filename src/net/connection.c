@@ -4,8 +4,9 @@
  * beginning of a request in `in`, what the socket did not take in `out`.
  *
  * It asks for EPOLLIN, except while `out` waits for EPOLLOUT - a client that does not read its
- * answers is not read from either - or a handler is at work. Events are level-triggered;
- * edge-triggered ones were tried and made no difference that rises above the noise.
+ * answers is not read from either - or its client sends more while a handler is at work. Events are
+ * level-triggered; edge-triggered ones were tried and made no difference that rises above the
+ * noise.
  */
 #include "net/connection_private.h"
 
