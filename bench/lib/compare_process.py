@@ -8,7 +8,6 @@ import os
 import re
 import select
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -16,7 +15,7 @@ from collections import Counter
 
 from lib.machine import ROOT, Failure, text_of
 from lib.runner import END_SIGNALS
-from lib.servers import scheduled_s, total_kib
+from lib.servers import lines_of, listens, scheduled_s, total_kib
 
 START_S, DRAIN_S, AGAIN_S = 10, 5, 2
 QUIET_S, SETTLE_MAX_S = 0.02, 2
@@ -114,13 +113,13 @@ class Program:
 
     def start(self):
         """Seconds until it listens. Returns when all of it has started. Unreached when it does not listen."""
-        if self.listens():  # with SO_REUSEPORT both would get a share of the connections
+        if listens(self.port):  # with SO_REUSEPORT both would get a share of the connections
             raise Failure(f"port {self.port} is in use")
         self.before, self.words = children(), tempfile.TemporaryFile()
         begin = time.monotonic()
         self.process = subprocess.Popen(self.command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=self.words,
                                         stderr=self.words, start_new_session=True)
-        while not self.listens():
+        while not listens(self.port):
             if ends_within(self.process.pid, 0.001):
                 raise Unreached(f"it did not start: {self.last_line()}")
             if time.monotonic() > begin + START_S:
@@ -137,21 +136,12 @@ class Program:
             quiet = quiet + 1 if now - before < QUIET_S / 20 else 0
             before = now
 
-    def listens(self):
-        try:
-            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-            return True
-        except OSError:
-            return False
-
     def ended(self):
         return ends_within(self.process.pid, 0)
 
     def last_line(self):
         """Of what it wrote."""
-        # Not read(): the program writes where this descriptor, which is its own too, stands.
-        text = os.pread(self.words.fileno(), os.fstat(self.words.fileno()).st_size, 0)
-        lines = text.decode("utf-8", "replace").strip().splitlines()
+        lines = lines_of(self.words)
         return lines[-1].strip()[:200] if lines else SILENT
 
     def memory(self):

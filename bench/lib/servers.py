@@ -25,14 +25,14 @@ class Server:
         self.words = None  # what it wrote, for the failure's line
 
     def start(self):
-        if self.listens():  # with SO_REUSEPORT both would get a share of the connections
+        if listens(self.port):  # with SO_REUSEPORT both would get a share of the connections
             raise Failure(f"port {self.port} is in use")
         self.words = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(self.command, cwd=ROOT, stdin=subprocess.DEVNULL,
                                         stdout=self.words, stderr=self.words,
                                         start_new_session=True)
         deadline = time.monotonic() + START_S
-        while not self.listens():
+        while not listens(self.port):
             self.check()
             if time.monotonic() > deadline:
                 raise Failure(f"{self.name} does not listen on port {self.port}")
@@ -48,13 +48,6 @@ class Server:
             except ProcessLookupError:
                 pass
 
-    def listens(self):
-        try:
-            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-            return True
-        except OSError:
-            return False
-
     def check(self):
         """Failure when the program has ended."""
         status = self.process.poll()
@@ -65,9 +58,7 @@ class Server:
 
     def said(self):
         """The lines that it has written so far."""
-        # Not read(): the program writes where this descriptor, which is its own too, stands.
-        text = os.pread(self.words.fileno(), os.fstat(self.words.fileno()).st_size, 0)
-        return text.decode("utf-8", "replace").strip().splitlines()
+        return lines_of(self.words)
 
     def stop(self):
         """The exit status after SIGTERM, or None when it had to be killed."""
@@ -127,6 +118,22 @@ class Server:
                     file.write("5")
             except OSError:
                 pass
+
+
+def listens(port):
+    """Whether somebody accepts connections there."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        return True
+    except OSError:
+        return False
+
+
+def lines_of(words):
+    """What a program has written so far to this file, which is its output."""
+    # Not read(): the program writes where this descriptor, which is its own too, stands.
+    text = os.pread(words.fileno(), os.fstat(words.fileno()).st_size, 0)
+    return text.decode("utf-8", "replace").strip().splitlines()
 
 
 def family(pid):

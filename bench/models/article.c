@@ -15,10 +15,10 @@
 #include "common/options.h"
 #include "common/sockets.h"
 #include "common/stop.h"
+#include "common/team.h"
 
 #include <errno.h>
 #include <glib.h>
-#include <omp.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -206,13 +206,5 @@ int main(int argc, char **argv)
     struct model_options options = model_options_read(argc, argv, LINKS);
     stop_on_signal();
     talk_open(ask, 0);
-    int *listeners = g_new(int, options.threads);
-    for (unsigned i = 0; i < options.threads; i++)
-        listeners[i] = listen_on(options.port, SOCK_NONBLOCK);
-    omp_set_dynamic(0);
-#pragma omp parallel num_threads(options.threads)
-    {
-        require(omp_get_num_threads() == (int)options.threads, "cannot start every thread");
-        reactor_run(listeners[omp_get_thread_num()], &options);
-    }
+    team_run(&options, SOCK_NONBLOCK, reactor_run);
 }

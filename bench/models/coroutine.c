@@ -15,10 +15,10 @@
 #include "common/sockets.h"
 #include "common/stop.h"
 #include "common/talk.h"
+#include "common/team.h"
 
 #include <errno.h>
 #include <glib.h>
-#include <omp.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -263,14 +263,5 @@ int main(int argc, char **argv)
     struct model_options options = model_options_read(argc, argv, LINKS);
     stop_on_signal();
     talk_open(ask, 0);
-    int *listeners = g_new(int, options.threads);
-    for (unsigned i = 0; i < options.threads; i++)
-        listeners[i] = listen_on(options.port, SOCK_NONBLOCK);
-    omp_set_dynamic(0);
-#pragma omp parallel num_threads(options.threads)
-    {
-        require(omp_get_num_threads() == (int)options.threads, "cannot start every thread");
-        run(listeners[omp_get_thread_num()], &options);
-    }
-    g_free(listeners);
+    team_run(&options, SOCK_NONBLOCK, run);
 }

@@ -12,16 +12,19 @@
 #include "common/sockets.h"
 #include "common/stop.h"
 #include "common/talk.h"
+#include "common/team.h"
 #include "proactor_ring.h"
 
 #include <errno.h>
-#include <omp.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
-enum { HELD_MAX = 65536 }; /* bytes of a client's, beyond which nothing is received */
+enum {
+    LINKS = 1000,
+    HELD_MAX = 65536, /* bytes of a client's, beyond which nothing is received */
+};
 
 /* What completes: in the low bits of its user data, beside the pointer of what it is for. */
 enum kind { NOBODY, ACCEPT, PATIENCE, LINK, RECEIVE, SEND, LINGER, KIND_MASK = 7 };
@@ -294,25 +297,22 @@ static void on_complete(void *arg, const struct io_uring_cqe *cqe)
     }
 }
 
+static void run(int listener, const struct model_options *options)
+{
+    struct loop loop = {.listener = listener,
+                        .links = {.watch = watch, .forget = forget, .put = put}};
+    links_open(&loop.links, options->service_port, options->pool);
+    ring_open(&loop.ring);
+    ring_accept(&loop.ring, loop.listener, tag(&loop, ACCEPT));
+    for (;;)
+        ring_turn(&loop.ring, on_complete, &loop);
+}
+
 int main(int argc, char **argv)
 {
-    struct model_options options = model_options_read(argc, argv, 1000);
-    int *listeners = calloc(options.threads, sizeof(*listeners));
-    require(listeners, "no memory");
+    struct model_options options = model_options_read(argc, argv, LINKS);
     stop_on_signal();
     ring_probe();
     talk_open(ask, 0);
-    for (unsigned i = 0; i < options.threads; i++)
-        listeners[i] = listen_on(options.port, 0);
-    omp_set_dynamic(0);
-#pragma omp parallel num_threads(options.threads)
-    {
-        struct loop loop = {.listener = listeners[omp_get_thread_num()],
-                            .links = {.watch = watch, .forget = forget, .put = put}};
-        links_open(&loop.links, options.service_port, options.pool);
-        ring_open(&loop.ring);
-        ring_accept(&loop.ring, loop.listener, tag(&loop, ACCEPT));
-        for (;;)
-            ring_turn(&loop.ring, on_complete, &loop);
-    }
+    team_run(&options, 0, run);
 }
